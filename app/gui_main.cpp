@@ -1,0 +1,2 @@
+// `retort-gui`: the window.
+int main() { return 2; }

@@ -1,0 +1,32 @@
+# Flags that hold for every target: warnings, sanitizers, floating-point rules, the compiler cache.
+
+# Dev keeps asserts and line numbers at nearly release speed, so tests on real models stay quick.
+set(CMAKE_CXX_FLAGS_DEV "-O2 -g1" CACHE STRING "")
+set(CMAKE_C_FLAGS_DEV "-O2 -g1" CACHE STRING "")
+set(CMAKE_EXE_LINKER_FLAGS_DEV "" CACHE STRING "")
+set(CMAKE_SHARED_LINKER_FLAGS_DEV "" CACHE STRING "")
+set(CMAKE_MODULE_LINKER_FLAGS_DEV "" CACHE STRING "")
+
+find_program(RETORT_CCACHE ccache)
+if(RETORT_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${RETORT_CCACHE})
+endif()
+
+# What every target of ours compiles with.
+add_library(retort_flags INTERFACE)
+target_compile_options(retort_flags INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Wold-style-cast -Woverloaded-virtual
+  $<$<BOOL:${RETORT_WERROR}>:-Werror>
+  # Same bytes on every machine: a fused multiply-add happens only where it is written.
+  -ffp-contract=off)
+target_include_directories(retort_flags INTERFACE ${CMAKE_SOURCE_DIR})
+
+if(RETORT_SANITIZE)
+  add_compile_options(-fsanitize=${RETORT_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=${RETORT_SANITIZE})
+endif()
+
+if(RETORT_TIDY)
+  find_program(RETORT_CLANG_TIDY clang-tidy REQUIRED)
+  set(CMAKE_CXX_CLANG_TIDY ${RETORT_CLANG_TIDY} --quiet)
+endif()

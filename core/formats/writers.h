@@ -1,0 +1,31 @@
+// Writers: beside the target, synced, renamed; sizes known before the first byte, so a full disk is known too.
+#pragma once
+
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/base/job.h"
+#include "core/formats/checkpoint.h"
+
+namespace retort {
+
+// A tensor to write: its data is asked for when its turn comes, so a model larger than memory can be written.
+struct TensorToWrite {
+  std::string name;
+  std::vector<std::int64_t> shape;   // outermost first
+  TensorType type;
+  // Returns a view valid until the next call. Errors are passed on.
+  std::function<Result<std::span<const std::byte>>()> data;
+};
+
+// GGUF v3, alignment 32 (or metadata general.alignment). Errors: kDiskFull, kWrite, kPermission, kCanceled,
+// kBadShape (data of another size than shape and type say).
+Result<void> write_gguf(const std::filesystem::path& path, const Metadata& metadata, std::span<const TensorToWrite> tensors,
+                        const JobContext& job);
+// safetensors, one file, 8-byte aligned header. Dense types only.
+Result<void> write_safetensors(const std::filesystem::path& path, std::span<const TensorToWrite> tensors,
+                               const JobContext& job);
+
+}  // namespace retort
