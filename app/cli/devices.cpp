@@ -1,0 +1,66 @@
+// `retort devices`: processor, kernels chosen and why, limits as measured.
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "app/cli/list.h"
+#include "core/measure/hardware.h"
+#include "kernels/dispatch/ops.h"
+
+namespace retort::cli {
+namespace {
+
+struct Options {
+  CommonOptions common;
+  bool no_measure = false;
+};
+
+Result<void> devices(const Options& options) {
+  const Hardware hardware = describe_hardware();
+  MachineLimits limits;
+  if (!options.no_measure) limits = measure_limits(options.common.threads);
+  std::vector<kernels::KernelReport> reports;
+  kernels::report_kernels(
+      [](void* context, const kernels::KernelReport& report) {
+        static_cast<std::vector<kernels::KernelReport>*>(context)->push_back(report);
+      },
+      &reports);
+
+  if (options.common.json) {
+    nlohmann::json out = {{"processor", hardware.processor}, {"features", hardware.features},
+                          {"cores", hardware.cores}, {"memory_bytes", hardware.memory_bytes},
+                          {"system", hardware.system}, {"gpus", nlohmann::json::array()},
+                          {"gpu_reason", hardware.gpu_reason}};
+    for (const auto& report : reports)
+      out["kernels"].push_back({{"operation", report.operation}, {"kernel", report.kernel},
+                                {"chosen", report.chosen}, {"reason", report.reason}});
+    if (!options.no_measure)
+      out["limits"] = {{"read_bytes_per_second", limits.read_bytes_per_second},
+                       {"f32_operations_per_second", limits.f32_operations_per_second}};
+    fmt::print("{}\n", out.dump(2));
+    return {};
+  }
+  fmt::print("Processor   {}\nFeatures    {}\nCores       {}\nMemory      {} ({} free)\nSystem      {}\nGPU         {}\n",
+             hardware.processor, hardware.features, hardware.cores, human_bytes(hardware.memory_bytes),
+             human_bytes(hardware.free_memory_bytes), hardware.system, hardware.gpu_reason);
+  if (!options.no_measure)
+    fmt::print("Measured    {:.1f} GB/s read from memory, {:.0f} GFLOP/s f32\n", limits.read_bytes_per_second / 1e9,
+               limits.f32_operations_per_second / 1e9);
+  fmt::print("\n{:<34} {:<12} {}\n", "operation", "kernel", "");
+  for (const auto& report : reports)
+    fmt::print("{} {:<32} {:<12} {}\n", report.chosen ? "*" : " ", report.operation, report.kernel, report.reason);
+  return {};
+}
+
+}  // namespace
+
+void add_devices(CLI::App& app, Context& context) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand("devices", "Processor, kernels chosen and why, measured limits");
+  add_json(*command, options->common);
+  command->add_option("--threads", options->common.threads, "Threads for the measured limits; 0 takes all cores");
+  command->add_flag("--no-measure", options->no_measure, "Skip measuring bandwidth and compute limits");
+  command->callback([options, &context] { finish(context, devices(*options)); });
+}
+
+}  // namespace retort::cli

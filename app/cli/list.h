@@ -1,0 +1,16 @@
+// Every command, one line each, in the order of --help.
+#pragma once
+
+#include "app/cli/commands.h"
+
+namespace retort::cli {
+
+using AddCommand = void (*)(CLI::App& app, Context& context);
+
+void add_devices(CLI::App& app, Context& context);
+
+inline constexpr AddCommand kCommands[] = {
+    add_devices,
+};
+
+}  // namespace retort::cli
