@@ -37,6 +37,11 @@ struct KernelReport {
 // `count` rows are appended to a caller-owned vector through the callback, so that kernels need no containers.
 void report_kernels(void (*row)(void* context, const KernelReport& report), void* context);
 
+// The machine's limits, as its widest instructions reach them; for `retort devices` and the benchmarks.
+// Sum of n floats, read once; and about `operations` f32 multiply-adds (2 operations each) in registers.
+float sum_floats(const float* x, std::size_t n) noexcept;
+float multiply_add_loop(double operations) noexcept;
+
 // What RETORT_KERNEL asks for; "" when unset.
 std::string_view forced_by_environment() noexcept;
 // "AVX2 FMA F16C", for people.
