@@ -1,0 +1,77 @@
+// Metrics of one model on one data set, example by example, against an original where one is given.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/evaluate/data_set.h"
+#include "core/model/backend.h"
+
+namespace retort {
+
+// A figure with its 95 % interval, resampled by chunk or example.
+struct Figure {
+  double value = 0, low = 0, high = 0;
+};
+
+// What one evaluation gave. `figures` by the names of `--json`: perplexity, kld_mean, kld_median, kld_p99, kld_p999,
+// top1_agreement, accuracy …
+struct Evaluation {
+  std::string task;                    // "perplexity", "kld", "choice", "exact"
+  std::int64_t n = 0;                  // scored tokens or examples
+  std::map<std::string, Figure> figures;
+  std::string activations;             // "f32", "q8"
+  double seconds = 0;
+
+  // Per chunk (perplexity, kld) or per example (choice, exact): paired tests and the worst-examples list need them.
+  struct Row {
+    std::int64_t index = 0;
+    std::string text;                  // shortened example, or where the chunk begins
+    std::string group;
+    double score = 0;                  // mean negative log-likelihood, or 1/0 for right or wrong
+    double kld = 0;                    // mean over the row, when there is an original
+    bool correct = false;
+    std::string answer;                // what the model said
+    double margin = 0;                 // choice: log-likelihood of the best minus the second
+  };
+  std::vector<Row> rows;
+};
+
+struct EvaluateOptions {
+  std::int64_t context = 512;
+  std::int64_t chunks = 0;             // 0: as many as the text fills
+  std::int64_t max_tokens = 0;         // truncation of labelled examples; 0: the context
+  std::uint64_t seed = 0;              // of the bootstrap
+};
+
+// Perplexity by llama.cpp's protocol: the text cut into chunks of the context, the second half of each scored (positions
+// context/2 … context-2 predict their next token), each chunk from an empty cache, its first token replaced by BOS when
+// the model adds one.
+//
+// KL divergence needs the original's distribution at the same positions. Instead of logits (49,152 floats a token) only
+// its final hidden states are kept and the head is applied again: exact, and 85 times smaller for SmolLM2.
+struct Reference {
+  std::shared_ptr<const Model> model;          // of the original: its head is applied
+  std::vector<float> hidden;                   // [chunks · scored, hidden]
+  std::int64_t context = 0, chunks = 0, scored_per_chunk = 0;
+  Digest text;                                 // of the tokens: guards against mixing
+};
+
+// One pass gives perplexity and, with `reference`, the KL figures. With `record` the final states are stored there.
+// Errors: kBadData (text shorter than one chunk; a reference of another text), those of Session::run.
+Result<Evaluation> evaluate_text(Session& session, const Model& model, const DataSet& data, const EvaluateOptions& options,
+                                 const Reference* reference, Session* reference_head, Reference* record,
+                                 const JobContext& job);
+// Choices by summed log-likelihood (accuracy) and per byte (accuracy_normalized), as lm-evaluation-harness does.
+Result<Evaluation> evaluate_choice(Session& session, const Model& model, const DataSet& data,
+                                   const EvaluateOptions& options, const JobContext& job);
+// Greedy answers compared with `answer`: the first line or number of the continuation, trimmed.
+Result<Evaluation> evaluate_exact(Session& session, const Model& model, const DataSet& data,
+                                  const EvaluateOptions& options, const JobContext& job);
+
+}  // namespace retort
