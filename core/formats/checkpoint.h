@@ -9,6 +9,8 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -54,6 +56,7 @@ class Metadata {
  public:
   const MetadataValue* find(std::string_view key) const noexcept;
   void set(std::string key, MetadataValue value);       // replaces or appends
+  void append(std::string key, MetadataValue value);    // the caller knows that the key is new: no search
   void erase(std::string_view key);
   const std::vector<std::pair<std::string, MetadataValue>>& entries() const noexcept { return entries_; }
 
