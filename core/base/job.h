@@ -20,11 +20,19 @@ struct Progress {
 
 class JobContext {
  public:
-  JobContext() : state_(std::make_shared<State>()) {}
+  JobContext() : state_(std::make_shared<State>()), callback_(std::make_shared<Callback>()) {}
 
   // Called from any worker, at most a few times a second; must not block.
-  void on_progress(std::function<void(const Progress&)> callback) { state_->callback = std::move(callback); }
-  void report(const Progress& progress) const { if (state_->callback) state_->callback(progress); }
+  using Callback = std::function<void(const Progress&)>;
+  void on_progress(Callback callback) { *callback_ = std::move(callback); }
+  void report(const Progress& progress) const { if (*callback_) (*callback_)(progress); }
+
+  // The same job for one of its steps: stop and pause are shared, its progress goes to `callback` instead.
+  JobContext with_progress(Callback callback) const {
+    JobContext step(*this);
+    step.callback_ = std::make_shared<Callback>(std::move(callback));
+    return step;
+  }
 
   // Stop is honoured within half a second: long loops call stopped() at least that often.
   void stop() const noexcept { state_->stopped = true; state_->paused = false; }
@@ -39,9 +47,9 @@ class JobContext {
   struct State {
     std::atomic<bool> stopped{false};
     std::atomic<bool> paused{false};
-    std::function<void(const Progress&)> callback;
   };
   std::shared_ptr<State> state_;
+  std::shared_ptr<Callback> callback_;
 };
 
 }  // namespace retort

@@ -46,6 +46,8 @@ class TensorStore {
   virtual Result<void> pin(std::string_view owner, std::span<const Digest> keys) = 0;
   // Removes unpinned tensors, least recently used first, until at most `bytes` remain.
   virtual Result<std::uint64_t> collect(std::uint64_t bytes) = 0;
+  // Compares every tensor's bytes with the digest taken when it was put; drops those that differ and returns how many.
+  virtual Result<std::uint64_t> verify() = 0;
   virtual StoreUsage usage() = 0;
 };
 
