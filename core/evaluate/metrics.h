@@ -47,6 +47,7 @@ struct EvaluateOptions {
   std::int64_t chunks = 0;             // 0: as many as the text fills
   std::int64_t max_tokens = 0;         // truncation of labelled examples; 0: the context
   std::uint64_t seed = 0;              // of the bootstrap
+  int threads = 0;                     // for the divergences; 0: all cores
 };
 
 // Perplexity by llama.cpp's protocol: the text cut into chunks of the context, the second half of each scored (positions
@@ -70,7 +71,8 @@ Result<Evaluation> evaluate_text(Session& session, const Model& model, const Dat
 // Choices by summed log-likelihood (accuracy) and per byte (accuracy_normalized), as lm-evaluation-harness does.
 Result<Evaluation> evaluate_choice(Session& session, const Model& model, const DataSet& data,
                                    const EvaluateOptions& options, const JobContext& job);
-// Greedy answers compared with `answer`: the first line or number of the continuation, trimmed.
+// Greedy answers: right when the continuation, leading blanks skipped, begins with the answer and the answer ends there
+// (no letter or digit follows). Last-word sets (context, target) are scored the same way.
 Result<Evaluation> evaluate_exact(Session& session, const Model& model, const DataSet& data,
                                   const EvaluateOptions& options, const JobContext& job);
 
