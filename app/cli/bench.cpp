@@ -1,0 +1,56 @@
+// `retort bench MODEL`: speed and memory of one model in this process; also the child that studies start.
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "app/cli/list.h"
+#include "core/measure/bench.h"
+#include "core/study/study.h"
+
+namespace retort::cli {
+namespace {
+
+struct Options {
+  CommonOptions common;
+  std::string model;
+  std::int64_t prompt = 512, generate = 300;
+};
+
+Result<void> run(const Options& options, Context& context) {
+  RETORT_TRY(Model model, open_model_or_candidate(options.model));
+  BenchOptions wanted;
+  wanted.prompt = options.prompt;
+  wanted.generate = options.generate;
+  wanted.threads = options.common.threads;
+  wanted.backend = options.common.backend;
+  if (options.common.activations == "f32") wanted.activations = kernels::Activations::kF32;
+  if (!options.common.json) show_progress(context);
+  RETORT_TRY(const BenchResult result, bench(std::make_shared<const Model>(std::move(model)), wanted, context.job));
+  end_progress();
+  if (options.common.json) {
+    fmt::print("{}\n", bench_to_json(result));
+    return {};
+  }
+  fmt::print("Device       {}\nActivations  {}\n", result.device, result.activations);
+  fmt::print("Prefill      {:8.1f} tokens/s   ({} tokens)\n", result.prefill_tokens_per_second, options.prompt);
+  fmt::print("First token  {:8.1f} ms\n", 1e3 * result.time_to_first_token_seconds);
+  fmt::print("Decode       {:8.1f} tokens/s   ({} tokens; p50 {:.2f} ms, p95 {:.2f} ms, p99 {:.2f} ms)\n",
+             result.decode_tokens_per_second, options.generate, 1e3 * result.p50, 1e3 * result.p95, 1e3 * result.p99);
+  fmt::print("Memory       {:>8} peak: weights {}, KV cache {}, work space {}\n", human_bytes(result.peak_memory_bytes),
+             human_bytes(result.memory.weights), human_bytes(result.memory.kv_cache), human_bytes(result.memory.work_space));
+  return {};
+}
+
+}  // namespace
+
+void add_bench(CLI::App& app, Context& context) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand("bench", "Time to first token, prefill and decode rate, latency, memory");
+  command->add_option("model", options->model, "GGUF file, Hugging Face folder or candidate")->required();
+  command->add_option("--prompt", options->prompt, "Tokens of the prompt")->check(CLI::PositiveNumber);
+  command->add_option("--generate", options->generate, "Tokens to generate")->check(CLI::PositiveNumber);
+  add_compute(*command, options->common);
+  add_json(*command, options->common);
+  command->callback([options, &context] { finish(context, run(*options, context)); });
+}
+
+}  // namespace retort::cli
