@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <type_traits>
 
 namespace retort::kernels {
 
@@ -25,7 +26,7 @@ class ThreadPool {
 
   template <class F>
   void parallel_for(std::size_t tiles, F&& f) noexcept {
-    run(tiles, [](void* context, std::size_t tile, int worker) { (*static_cast<F*>(context))(tile, worker); },
+    run(tiles, [](void* context, std::size_t tile, int worker) { (*static_cast<std::remove_reference_t<F>*>(context))(tile, worker); },
         const_cast<void*>(static_cast<const void*>(&f)));
   }
 

@@ -1,0 +1,206 @@
+#include "kernels/dispatch/linear.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "kernels/dispatch/linear_list.h"
+#include "kernels/dispatch/ops.h"
+
+namespace retort::kernels {
+
+struct BoundLinear::State {
+  Weight weight;
+  Q8Layout rounding_layout = Q8Layout::kNone;   // kNone: activations stay f32
+  const Rounding* rounding = nullptr;
+  const LinearKernel* decode = nullptr;
+  const LinearKernel* prefill = nullptr;
+  const void* data = nullptr;                   // the stored or the repacked weight
+
+  const LinearKernel& kernel_for(std::int64_t m) const noexcept { return m <= decode->most_tokens ? *decode : *prefill; }
+};
+
+namespace {
+
+constexpr std::size_t kAlign = 64;
+constexpr std::size_t round_up(std::size_t n, std::size_t to) noexcept { return (n + to - 1) / to * to; }
+
+// I8 always rounds; packed types only in kQ8; dense types never.
+Q8Layout layout_for(const Weight& weight, Activations activations) noexcept {
+  const Q8Layout layout = q8_layout(weight.type);
+  return layout == Q8Layout::kRow || activations == Activations::kQ8 ? layout : Q8Layout::kNone;
+}
+
+// Rounded activations where the mode keeps f32 would be wrong; the other way round they are expanded.
+bool usable(const LinearKernel& kernel, const Weight& weight, Q8Layout layout, std::string_view forced) noexcept {
+  return kernel.type == weight.type && (forced.empty() || forced == kernel.name) && supported(kernel.needs) &&
+         (kernel.input == Input::kFloat || layout != Q8Layout::kNone);
+}
+
+const char* problem_with(const Weight& weight) noexcept {
+  if (weight.rows <= 0 || weight.columns <= 0 || weight.data == nullptr) return "the weight is empty";
+  if (weight.columns % traits(weight.type).block_size != 0) return "the columns do not fill whole blocks";
+  if (weight.type == TensorType::kI8 && weight.row_scales == nullptr) return "8-bit integer weights need row scales";
+  return nullptr;
+}
+
+// Rows of one tile: a shape's own constant, so that results and balance do not depend on the number of threads. About
+// 24 KiB of weights for few tokens, where a tile must outweigh the cost of taking it; 32 rows for many.
+std::int64_t tile_rows(const BoundLinear::State& state, std::int64_t m) noexcept {
+  if (m > state.decode->most_tokens) return 32;
+  const auto bytes = row_bytes(state.weight.type, static_cast<std::size_t>(state.weight.columns));
+  const auto rows = static_cast<std::int64_t>(24 * 1024 / std::max<std::size_t>(bytes, 1)) / 16 * 16;
+  return std::clamp<std::int64_t>(rows, 16, 256);
+}
+
+}  // namespace
+
+BoundLinear::BoundLinear() = default;
+BoundLinear::~BoundLinear() = default;
+BoundLinear::BoundLinear(BoundLinear&&) noexcept = default;
+BoundLinear& BoundLinear::operator=(BoundLinear&&) noexcept = default;
+
+bool BoundLinear::bind(const Weight& weight, const LinearChoice& choice, ThreadPool&, const char** why) {
+  *why = problem_with(weight);
+  if (*why != nullptr) return false;
+  const std::string_view forced = choice.forced.empty() ? forced_by_environment() : choice.forced;
+  auto state = std::make_unique<State>();
+  state->weight = weight;
+  state->data = weight.data;
+  state->rounding_layout = layout_for(weight, choice.activations);
+  state->rounding = &rounding(forced);
+  for (const LinearKernel& kernel : linear_kernels()) {
+    if (!usable(kernel, weight, state->rounding_layout, forced)) continue;
+    if (state->decode == nullptr) state->decode = &kernel;
+    if (kernel.most_tokens == INT64_MAX && kernel.layout == state->decode->layout) {
+      state->prefill = &kernel;
+      break;
+    }
+  }
+  if (state->prefill == nullptr) {
+    *why = "the forced kernel cannot run here";
+    return false;
+  }
+  state_ = std::move(state);
+  return true;
+}
+
+std::int64_t BoundLinear::rows() const noexcept { return state_->weight.rows; }
+std::int64_t BoundLinear::columns() const noexcept { return state_->weight.columns; }
+std::size_t BoundLinear::repacked_bytes() const noexcept { return 0; }
+const char* BoundLinear::decode_kernel() const noexcept { return state_->decode->name; }
+const char* BoundLinear::prefill_kernel() const noexcept { return state_->prefill->name; }
+
+namespace {
+
+// The activations of one group of calls, carved out of the caller's scratch.
+struct Prepared {
+  const float* x;
+  std::int64_t x_stride;
+  const Q8Row* rounded;
+};
+
+struct RowLayout {
+  std::size_t codes, scales, sums32, sums16, row;   // byte offsets within one rounded row, and its size
+};
+
+constexpr RowLayout row_layout(std::int64_t columns) noexcept {
+  const auto n = static_cast<std::size_t>(columns);
+  RowLayout layout{};
+  layout.codes = 0;
+  layout.scales = round_up(n + 4, kAlign);
+  layout.sums32 = layout.scales + round_up((n / 32 + 1) * sizeof(float), kAlign);
+  layout.sums16 = layout.sums32 + round_up(n / 32 * sizeof(std::int16_t) + 2, kAlign);
+  layout.row = layout.sums16 + round_up(n / 16 * sizeof(std::int16_t) + 2, kAlign);
+  return layout;
+}
+
+std::byte* aligned(void* pointer) noexcept {
+  const auto address = reinterpret_cast<std::uintptr_t>(pointer);
+  return static_cast<std::byte*>(pointer) + (round_up(address, kAlign) - address);
+}
+
+std::size_t tile_scratch_bytes(std::int64_t columns) noexcept {
+  return round_up(std::max(kTileScratch, static_cast<std::size_t>(columns)) * sizeof(float), kAlign);
+}
+
+// Rounds every row once, and writes what the codes stand for where a kernel multiplies in f32.
+Prepared prepare(const BoundLinear::State& state, bool codes_only, const float* x, std::int64_t m,
+                 std::int64_t x_stride, std::byte* area, ThreadPool& pool) noexcept {
+  const std::int64_t columns = state.weight.columns;
+  const RowLayout layout = row_layout(columns);
+  auto* const rows = reinterpret_cast<Q8Row*>(area);
+  std::byte* const codes = area + round_up(static_cast<std::size_t>(m) * sizeof(Q8Row), kAlign);
+  auto* const expanded = reinterpret_cast<float*>(codes + static_cast<std::size_t>(m) * layout.row);
+  const auto one_row = [&](std::size_t t, int) {
+    std::byte* const row = codes + t * layout.row;
+    rows[t] = {reinterpret_cast<std::int8_t*>(row + layout.codes), reinterpret_cast<float*>(row + layout.scales),
+               reinterpret_cast<std::int16_t*>(row + layout.sums32),
+               reinterpret_cast<std::int16_t*>(row + layout.sums16)};
+    const auto at = static_cast<std::int64_t>(t);
+    state.rounding->round(state.rounding_layout, x + at * x_stride, static_cast<std::size_t>(columns), rows[t]);
+    if (!codes_only)
+      state.rounding->expand(state.rounding_layout, rows[t], static_cast<std::size_t>(columns),
+                             expanded + at * columns);
+  };
+  if (m < 4) for (std::int64_t t = 0; t < m; ++t) one_row(static_cast<std::size_t>(t), 0);
+  else pool.parallel_for(static_cast<std::size_t>(m), one_row);
+  return {expanded, columns, rows};
+}
+
+// One parallel step over all tiles of the calls whose activations take the form `layout`.
+void run_group(std::span<const LinearCall> calls, Q8Layout layout, const float* x, std::int64_t m,
+               std::int64_t x_stride, std::byte* scratch, ThreadPool& pool) noexcept {
+  std::size_t tiles = 0;
+  bool codes_only = true;
+  const BoundLinear::State* any = nullptr;
+  for (const LinearCall& call : calls) {
+    const BoundLinear::State& state = *call.linear->state();
+    if (state.rounding_layout != layout) continue;
+    any = &state;
+    codes_only = codes_only && state.kernel_for(m).input == Input::kRounded;
+    const std::int64_t step = tile_rows(state, m);
+    tiles += static_cast<std::size_t>((state.weight.rows + step - 1) / step);
+  }
+  if (any == nullptr) return;
+  const std::size_t tile_bytes = tile_scratch_bytes(any->weight.columns);
+  std::byte* const area = scratch + tile_bytes * static_cast<std::size_t>(pool.threads());
+  const Prepared prepared = layout == Q8Layout::kNone ? Prepared{x, x_stride, nullptr}
+                                                      : prepare(*any, codes_only, x, m, x_stride, area, pool);
+  pool.parallel_for(tiles, [&](std::size_t tile, int worker) {
+    for (const LinearCall& call : calls) {
+      const BoundLinear::State& state = *call.linear->state();
+      if (state.rounding_layout != layout) continue;
+      const std::int64_t step = tile_rows(state, m);
+      const auto count = static_cast<std::size_t>((state.weight.rows + step - 1) / step);
+      if (tile >= count) {
+        tile -= count;
+        continue;
+      }
+      const std::int64_t first = static_cast<std::int64_t>(tile) * step;
+      state.kernel_for(m).run({state.weight.type, state.data, state.weight.row_scales, state.weight.columns, first,
+                               std::min(step, state.weight.rows - first), m, prepared.x, prepared.x_stride,
+                               prepared.rounded, call.y, call.y_stride,
+                               reinterpret_cast<float*>(scratch + tile_bytes * static_cast<std::size_t>(worker))});
+      return;
+    }
+  });
+}
+
+}  // namespace
+
+std::size_t linear_scratch_bytes(std::int64_t m, std::int64_t columns, int threads) noexcept {
+  const auto tokens = static_cast<std::size_t>(std::max<std::int64_t>(m, 1));
+  const std::size_t row = row_layout(columns).row + static_cast<std::size_t>(columns) * sizeof(float);
+  return kAlign + tile_scratch_bytes(columns) * static_cast<std::size_t>(threads) +
+         round_up(tokens * sizeof(Q8Row), kAlign) + tokens * row + kAlign;
+}
+
+void run_linears(std::span<const LinearCall> calls, const float* x, std::int64_t m, std::int64_t x_stride,
+                 void* scratch, ThreadPool& pool) noexcept {
+  if (m <= 0) return;
+  std::byte* const area = aligned(scratch);
+  for (const Q8Layout layout : {Q8Layout::kNone, Q8Layout::kBlocks32, Q8Layout::kBlocks256, Q8Layout::kRow})
+    run_group(calls, layout, x, m, x_stride, area, pool);
+}
+
+}  // namespace retort::kernels
