@@ -1,0 +1,77 @@
+#include <nlohmann/json.hpp>
+
+#include "core/base/checked.h"
+#include "core/formats/byte_reader.h"
+#include "core/formats/safetensors.h"
+#include "core/formats/writers.h"
+
+namespace retort {
+namespace {
+
+using nlohmann::ordered_json;
+
+Error refuse(const std::filesystem::path& path, ErrorCode code, const std::string& name, std::string expected,
+             std::string found) {
+  return Error{.code = code, .file = path.string(), .place = "tensor " + formats::printable(name),
+               .expected = std::move(expected), .found = std::move(found)};
+}
+
+struct Layout {
+  ordered_json header = ordered_json::object();
+  std::vector<std::uint64_t> sizes;
+  std::uint64_t data_bytes = 0;
+};
+
+Result<Layout> lay_out(const std::filesystem::path& path, std::span<const TensorToWrite> tensors) {
+  Layout layout;
+  layout.header["__metadata__"] = {{"format", "pt"}};   // transformers wants to know; "pt" is what everybody writes
+  for (const TensorToWrite& tensor : tensors) {
+    const std::string_view dtype = formats::safetensors_dtype(tensor.type);
+    if (dtype.empty())
+      return refuse(path, ErrorCode::kUnsupported, tensor.name, "a dense type",
+                    std::string(kernels::traits(tensor.type).name));
+    if (tensor.name.empty() || tensor.name == "__metadata__" || !formats::is_clean_utf8(tensor.name) ||
+        layout.header.contains(tensor.name))
+      return refuse(path, ErrorCode::kBadShape, tensor.name, "a name of its own in UTF-8", "another name");
+    std::uint64_t bytes = kernels::traits(tensor.type).block_bytes;
+    for (const std::int64_t size : tensor.shape) {
+      const auto next = size >= 0 ? checked_mul(bytes, static_cast<std::uint64_t>(size)) : std::nullopt;
+      if (!next) return refuse(path, ErrorCode::kBadShape, tensor.name, "sizes that fit", std::to_string(size));
+      bytes = *next;
+    }
+    const auto end = checked_add(layout.data_bytes, bytes);
+    if (!end) return refuse(path, ErrorCode::kBadShape, tensor.name, "a file that a disk can hold", "more than 2^64 bytes");
+    layout.header[tensor.name] = {
+        {"dtype", dtype}, {"shape", tensor.shape}, {"data_offsets", {layout.data_bytes, *end}}};
+    layout.sizes.push_back(bytes);
+    layout.data_bytes = *end;
+  }
+  return layout;
+}
+
+}  // namespace
+
+Result<void> write_safetensors(const std::filesystem::path& path, std::span<const TensorToWrite> tensors,
+                               const JobContext& job) {
+  RETORT_TRY(const Layout layout, lay_out(path, tensors));
+  std::string header = layout.header.dump();
+  header.resize((header.size() + 7) / 8 * 8, ' ');
+  const std::uint64_t length = header.size(), total = sizeof(length) + length + layout.data_bytes;
+
+  RETORT_TRY(AtomicFile file, AtomicFile::create(path));
+  RETORT_CHECK(file.reserve(total));
+  RETORT_CHECK(file.write(std::as_bytes(std::span(&length, 1))));
+  RETORT_CHECK(file.write(header));
+  for (std::size_t i = 0; i < tensors.size(); ++i) {
+    RETORT_CHECK(job.check(tensors[i].name));
+    RETORT_TRY(const auto data, tensors[i].data());
+    if (data.size() != layout.sizes[i])
+      return refuse(path, ErrorCode::kBadShape, tensors[i].name, std::to_string(layout.sizes[i]) + " bytes",
+                    std::to_string(data.size()));
+    RETORT_CHECK(file.write(data));
+    job.report({static_cast<double>(file.position()), static_cast<double>(total), "bytes", "writing " + tensors[i].name});
+  }
+  return file.commit();
+}
+
+}  // namespace retort
