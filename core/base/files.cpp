@@ -29,13 +29,13 @@ Error system_error(int error_number, const std::filesystem::path& path, ErrorCod
 }
 
 Result<std::shared_ptr<const MappedFile>> MappedFile::open(const std::filesystem::path& path) {
-  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);   // a pipe must not block
   if (descriptor < 0) return system_error(errno, path, ErrorCode::kRead);
   struct stat status {};
-  if (::fstat(descriptor, &status) != 0 || !S_ISREG(status.st_mode)) {
-    const int error_number = S_ISDIR(status.st_mode) ? EISDIR : errno;
+  const int failed = ::fstat(descriptor, &status) != 0 ? errno : 0;
+  if (failed != 0 || !S_ISREG(status.st_mode)) {
     ::close(descriptor);
-    return system_error(error_number ? error_number : EINVAL, path, ErrorCode::kRead);
+    return system_error(failed != 0 ? failed : S_ISDIR(status.st_mode) ? EISDIR : EINVAL, path, ErrorCode::kRead);
   }
   std::shared_ptr<MappedFile> file(new MappedFile);
   file->path_ = path;
