@@ -30,6 +30,8 @@ struct Recipe {
 std::string recipe_to_json(const Recipe& recipe);
 // Errors: kBadRecipe naming the place ("stages[0].level") and what is allowed there.
 Result<Recipe> recipe_from_json(std::string_view json);
+// Of what it does, its name aside: candidates with equal digests share their measurements.
+Digest recipe_digest(const Recipe& recipe);
 // The presets of the window and of `retort study new`: every level, with importance where it matters.
 std::vector<Recipe> preset_recipes();
 
