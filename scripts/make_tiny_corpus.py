@@ -520,7 +520,7 @@ def text_of(seed, size, avoid=frozenset()):
 def choice(rng, kind, context, right, wrong):
     options = [right] + rng.some([w for w in dict.fromkeys(wrong) if w != right], 3)
     order = rng.some(range(4), 4)
-    return {"context": context, "choices": [" " + options[i] for i in order], "answer": order.index(0), "kind": kind}
+    return {"context": context, "choices": [options[i] for i in order], "answer": order.index(0), "kind": kind}
 
 
 def prompts(seed):

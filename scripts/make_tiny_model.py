@@ -361,7 +361,7 @@ def score(args, c):
         if "choices" in row:
             scores = []
             for choice in row["choices"]:
-                more = tok.encode(choice).ids
+                more = tok.encode(" " + choice).ids
                 lp = np.asarray(log_probs(padded(context + more)))[0]
                 scores.append(np.mean([lp[len(context) + i - 1, t] for i, t in enumerate(more)]))
             ok, form = int(np.argmax(scores)) == row["answer"], "choice"
