@@ -1,11 +1,12 @@
 # Flags that hold for every target: warnings, sanitizers, floating-point rules, the compiler cache.
 
 # Dev keeps asserts and line numbers at nearly release speed, so tests on real models stay quick.
-set(CMAKE_CXX_FLAGS_DEV "-O2 -g1" CACHE STRING "")
-set(CMAKE_C_FLAGS_DEV "-O2 -g1" CACHE STRING "")
-set(CMAKE_EXE_LINKER_FLAGS_DEV "" CACHE STRING "")
-set(CMAKE_SHARED_LINKER_FLAGS_DEV "" CACHE STRING "")
-set(CMAKE_MODULE_LINKER_FLAGS_DEV "" CACHE STRING "")
+# project() has already cached an empty value for a build type that it doesn't know, hence FORCE.
+foreach(language CXX C)
+  if(NOT CMAKE_${language}_FLAGS_DEV)
+    set(CMAKE_${language}_FLAGS_DEV "-O2 -g1" CACHE STRING "" FORCE)
+  endif()
+endforeach()
 
 find_program(RETORT_CCACHE ccache)
 if(RETORT_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
