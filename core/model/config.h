@@ -19,8 +19,10 @@ struct RopeConfig {
   double beta_fast = 32, beta_slow = 1;                         // yarn
   std::optional<double> attention_factor;                       // yarn, longrope
   std::optional<double> mscale, mscale_all_dim;                 // yarn
+  bool truncate = true;                                         // yarn: correction range in whole dimensions
   std::vector<double> short_factors, long_factors;              // longrope
   std::vector<float> frequency_factors;                         // GGUF rope_freqs.weight: divides each frequency
+  std::int64_t rotary = 0;    // values of each head that turn; 0: all of head_dim
   bool interleaved = false;   // pairs (2i, 2i+1), as GGUF's llama rows are stored; else halves, as transformers'
 };
 
@@ -32,7 +34,9 @@ struct ModelConfig {
   std::int64_t context = 0;        // trained context length
   double norm_epsilon = 1e-5;
   bool tied_head = false;          // the head is the embedding
-  bool attention_bias = false, mlp_bias = false;
+  bool attention_bias = false;     // on q, k and v
+  bool attention_output_bias = false;
+  bool mlp_bias = false;
   std::string activation = "silu";
   RopeConfig rope;
 };

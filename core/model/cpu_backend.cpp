@@ -1,0 +1,82 @@
+// The CPU as a backend: chooses kernels, refuses what doesn't fit, compiles sessions.
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "core/measure/hardware.h"
+#include "core/model/cpu_session.h"
+
+namespace retort {
+namespace {
+
+class CpuBackend final : public Backend {
+ public:
+  CpuBackend(std::string name, std::shared_ptr<CpuEngine> engine) : name_(std::move(name)), engine_(std::move(engine)) {}
+
+  std::string_view name() const noexcept override { return name_; }
+  int threads() const noexcept override { return engine_->pool.threads(); }
+  std::string device() const override {
+    const Hardware hardware = describe_hardware();
+    return fmt::format("{} · {} thread{} · {}", hardware.processor, threads(), threads() == 1 ? "" : "s",
+                       name_ == "reference" ? "reference kernels" : kernels::cpu_features());
+  }
+
+  Result<std::unique_ptr<Session>> compile(std::shared_ptr<const Model> model, const RunOptions& options) override {
+    RETORT_TRY(const Plan plan, make_plan(model->graph));
+    RETORT_TRY(const CpuSizes sizes, cpu_sizes(*model, plan, options, threads()));
+    // Mapped weights can be read again from disk; what is allocated cannot.
+    const std::uint64_t free = describe_hardware().free_memory_bytes;
+    const std::uint64_t needed = sizes.cache + sizes.work_space(threads());
+    if (free > 0 && needed > free)
+      return Error{.code = ErrorCode::kOutOfMemory, .place = fmt::format("context {}", options.context),
+                   .expected = fmt::format("{} bytes for cache and work space", needed),
+                   .found = fmt::format("{} bytes free", free)};
+    return CpuSession::create(engine_, std::move(model), options);
+  }
+
+  MemoryByPart predict_memory(const Model& model, const RunOptions& options) const override;
+
+ private:
+  std::string name_;
+  std::shared_ptr<CpuEngine> engine_;
+};
+
+MemoryByPart CpuBackend::predict_memory(const Model& model, const RunOptions& options) const {
+  MemoryByPart parts;
+  for (const Node& node : model.graph.nodes) {
+    if (node.op == Op::kRmsNorm) parts.weights += sizeof(float) * static_cast<std::uint64_t>(model.weights[static_cast<std::size_t>(node.weight)].shape[0]);
+    if (node.bias != kNoWeight) parts.weights += sizeof(float) * static_cast<std::uint64_t>(model.weights[static_cast<std::size_t>(node.bias)].shape[0]);
+  }
+  parts.weights += model.weight_bytes();
+  const auto plan = make_plan(model.graph);
+  if (!plan.ok()) return parts;
+  const auto sizes = cpu_sizes(model, *plan, options, threads());
+  if (!sizes.ok()) return parts;
+  parts.kv_cache = sizes->cache;
+  parts.work_space = sizes->work_space(threads());
+  return parts;
+}
+
+// The level that norms, attention and the like are forced to; oneDNN has linears only.
+std::string_view ops_level(std::string_view forced) { return forced == "onednn" ? std::string_view{} : forced; }
+
+}  // namespace
+
+Result<std::unique_ptr<Backend>> make_backend(std::string_view name, int threads) {
+  if (name != "cpu" && name != "reference")
+    return Error{.code = ErrorCode::kUnsupported, .place = "backend", .expected = "cpu or reference",
+                 .found = std::string(name)};
+  if (threads < 0 || threads > 1024)
+    return Error{.code = ErrorCode::kBadArgument, .place = "threads", .expected = "0 to 1024",
+                 .found = std::to_string(threads)};
+  const std::string forced(name == "reference" ? "reference" : kernels::forced_by_environment());
+  const kernels::Ops* ops = kernels::ops(ops_level(forced));
+  if (!ops)
+    return Error{.code = ErrorCode::kUnsupported, .place = "kernels",
+                 .expected = "a kernel level that this machine runs", .found = forced,
+                 .next_step = "unset RETORT_KERNEL, or see `retort devices`"};
+  return std::unique_ptr<Backend>(
+      std::make_unique<CpuBackend>(std::string(name), std::make_shared<CpuEngine>(*ops, forced, threads)));
+}
+
+}  // namespace retort

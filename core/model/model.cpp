@@ -1,0 +1,100 @@
+#include "core/model/model.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+namespace retort {
+namespace {
+
+std::string shown(const std::vector<std::int64_t>& shape) { return fmt::format("[{}]", fmt::join(shape, ", ")); }
+
+bool computable(TensorType type) noexcept {
+  switch (type) {
+    case TensorType::kF64:
+    case TensorType::kI8:      // needs row scales, which no checkpoint of ours carries; candidates do
+    case TensorType::kI16:
+    case TensorType::kI32:
+    case TensorType::kI64:
+    case TensorType::kU8:
+    case TensorType::kCount: return false;
+    default: return true;
+  }
+}
+
+Result<WeightHandle> bind_weight(const WeightSpec& spec, const std::shared_ptr<const Checkpoint>& checkpoint) {
+  const std::string file = checkpoint->path.string();
+  const TensorEntry* tensor = checkpoint->find(spec.source_name);
+  if (!tensor)
+    return Error{.code = ErrorCode::kMissingPart, .file = file, .place = spec.source_name,
+                 .expected = shown(spec.shape), .found = "no such tensor",
+                 .next_step = "take a complete copy of the model"};
+  if (tensor->shape != spec.shape)
+    return Error{.code = ErrorCode::kBadShape, .file = file, .place = spec.source_name, .expected = shown(spec.shape),
+                 .found = shown(tensor->shape)};
+  const kernels::TypeTraits& traits = kernels::traits(tensor->type);
+  if (!computable(tensor->type))
+    return Error{.code = ErrorCode::kUnsupported, .file = file, .place = spec.source_name,
+                 .expected = "a floating or packed type", .found = std::string(traits.name)};
+  const std::size_t columns = static_cast<std::size_t>(tensor->columns());
+  const std::size_t bytes = kernels::row_bytes(tensor->type, columns) * static_cast<std::size_t>(tensor->rows());
+  if (columns % traits.block_size != 0 || tensor->data.size() != bytes)
+    return Error{.code = ErrorCode::kCorrupt, .file = file, .place = spec.source_name, .offset = tensor->offset,
+                 .expected = fmt::format("{} bytes of {}", bytes, traits.name),
+                 .found = fmt::format("{}", tensor->data.size())};
+  return WeightHandle{.type = tensor->type, .shape = tensor->shape, .data = tensor->data, .row_scales = {},
+                      .keep_alive = checkpoint, .version = 0};
+}
+
+}  // namespace
+
+std::int64_t Model::parameters() const noexcept {
+  std::int64_t sum = 0;
+  for (const WeightSpec& spec : graph.weights) {
+    std::int64_t n = 1;
+    for (const std::int64_t d : spec.shape) n *= d;
+    sum += n;
+  }
+  return sum;
+}
+
+std::uint64_t Model::weight_bytes() const noexcept {
+  std::uint64_t sum = 0;
+  for (const WeightHandle& weight : weights) sum += weight.data.size() + weight.row_scales.size_bytes();
+  return sum;
+}
+
+WeightId Model::find_weight(std::string_view canonical_name) const noexcept {
+  for (std::size_t i = 0; i < graph.weights.size(); ++i)
+    if (graph.weights[i].name == canonical_name) return static_cast<WeightId>(i);
+  return kNoWeight;
+}
+
+Result<Model> bind_model(std::shared_ptr<const Checkpoint> checkpoint) {
+  Model model;
+  RETORT_TRY(model.architecture, find_architecture(*checkpoint));
+  RETORT_TRY(model.config, model.architecture->configure(*checkpoint));
+  RETORT_TRY(model.graph, model.architecture->build(model.config, *checkpoint));
+  model.weights.reserve(model.graph.weights.size());
+  for (const WeightSpec& spec : model.graph.weights) {
+    RETORT_TRY(WeightHandle handle, bind_weight(spec, checkpoint));
+    model.weights.push_back(std::move(handle));
+  }
+  auto tokenizer = load_tokenizer(*checkpoint);
+  if (tokenizer.ok()) {
+    model.tokenizer = std::move(tokenizer).value();
+  } else if (tokenizer.error().code != ErrorCode::kMissingPart && tokenizer.error().code != ErrorCode::kUnsupported) {
+    return std::move(tokenizer).error();
+  }
+  model.chat_template = checkpoint->chat_template;
+  model.checkpoint = std::move(checkpoint);
+  return model;
+}
+
+Result<Model> open_model(const std::filesystem::path& path) {
+  RETORT_TRY(std::shared_ptr<const Checkpoint> checkpoint, open_checkpoint(path));
+  return bind_model(std::move(checkpoint));
+}
+
+}  // namespace retort
