@@ -172,6 +172,12 @@ Result<void> write_data(AtomicFile& file, std::span<const std::byte> data, std::
 
 }  // namespace
 
+Result<std::uint64_t> gguf_file_bytes(const Metadata& metadata, std::span<const TensorToWrite> tensors) {
+  RETORT_TRY(const std::uint64_t alignment, chosen_alignment({}, metadata));
+  RETORT_TRY(const Layout layout, lay_out({}, tensors, alignment));
+  return make_header(metadata, tensors, layout, alignment).bytes().size() + layout.data_bytes;
+}
+
 Result<void> write_gguf(const std::filesystem::path& path, const Metadata& metadata, std::span<const TensorToWrite> tensors,
                         const JobContext& job) {
   RETORT_TRY(const std::uint64_t alignment, chosen_alignment(path, metadata));

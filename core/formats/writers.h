@@ -24,6 +24,8 @@ struct TensorToWrite {
 // kBadShape (data of another size than shape and type say).
 Result<void> write_gguf(const std::filesystem::path& path, const Metadata& metadata, std::span<const TensorToWrite> tensors,
                         const JobContext& job);
+// The size of the file that write_gguf would make of these; `data` is not called. Errors: kBadShape, kUnsupported.
+Result<std::uint64_t> gguf_file_bytes(const Metadata& metadata, std::span<const TensorToWrite> tensors);
 // safetensors, one file, 8-byte aligned header. Dense types only.
 Result<void> write_safetensors(const std::filesystem::path& path, std::span<const TensorToWrite> tensors,
                                const JobContext& job);

@@ -1,0 +1,237 @@
+#include "core/export/gguf_export.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <chrono>
+#include <cstring>
+
+#include "core/export/llama_metadata.h"
+#include "core/formats/writers.h"
+#include "core/model/rope.h"
+
+namespace retort {
+namespace {
+
+constexpr std::uint32_t kQuantizationVersion = 2;   // of ggml's block layouts
+
+// general.file_type when the caller names none: that of the type which holds most of the bytes.
+struct FileType {
+  TensorType type;
+  std::uint32_t number;
+};
+constexpr std::array kFileTypes = {
+    FileType{TensorType::kF32, 0},   FileType{TensorType::kF16, 1},   FileType{TensorType::kQ4_0, 2},
+    FileType{TensorType::kQ4_1, 3},  FileType{TensorType::kQ8_0, 7},  FileType{TensorType::kQ5_0, 8},
+    FileType{TensorType::kQ5_1, 9},  FileType{TensorType::kQ2_K, 10}, FileType{TensorType::kQ3_K, 12},
+    FileType{TensorType::kQ4_K, 15}, FileType{TensorType::kQ5_K, 17}, FileType{TensorType::kQ6_K, 18},
+    FileType{TensorType::kBF16, 32},
+};
+
+// llama.cpp's order: by layer, then by name; what belongs to no layer comes first.
+std::pair<int, std::string_view> order_of(std::string_view name) noexcept {
+  int layer = -1;
+  constexpr std::string_view kPrefix = "blk.";
+  if (name.starts_with(kPrefix)) {
+    const char* begin = name.data() + kPrefix.size();
+    int number = 0;
+    if (const auto parsed = std::from_chars(begin, name.data() + name.size(), number); parsed.ec == std::errc()) layer = number;
+  }
+  return {layer, name};
+}
+
+class GgufExporter {
+ public:
+  GgufExporter(const Model& model, const ExportRequest& request, std::filesystem::path path)
+      : model_(model), request_(request), path_(std::move(path)),
+        folder_(model.checkpoint->format != CheckpointFormat::kGguf) {}
+
+  Result<void> prepare() {
+    for (const auto& [name, weight] : request_.weights)
+      if (model_.find_weight(name) == kNoWeight)
+        return Error{.code = ErrorCode::kBadArgument, .file = model_.checkpoint->path.string(), .place = name,
+                     .expected = "a weight of the model", .found = "another name"};
+    for (std::size_t i = 0; i < model_.weights.size(); ++i) RETORT_CHECK(add_weight(i));
+    add_others();
+    std::sort(tensors_.begin(), tensors_.end(), [](const TensorToWrite& a, const TensorToWrite& b) {
+      return order_of(a.name) < order_of(b.name);
+    });
+    return make_metadata();
+  }
+
+  Result<std::uint64_t> predict() const { return gguf_file_bytes(metadata_, tensors_); }
+
+  Result<ExportReport> write(const JobContext& job) {
+    const auto start = std::chrono::steady_clock::now();
+    RETORT_TRY(const std::uint64_t bytes, predict());
+    RETORT_CHECK(write_gguf(path_, metadata_, tensors_, job));
+    ExportReport report{.output = path_, .bytes = bytes, .tensor_bytes = tensor_bytes_, .notes = notes_};
+    report.bits_per_weight = 8.0 * static_cast<double>(tensor_bytes_) / static_cast<double>(std::max<std::int64_t>(1, model_.parameters()));
+    report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    return report;
+  }
+
+ private:
+  Error refuse_type(const std::string& name, TensorType type) const {
+    Error error{.code = ErrorCode::kUnsupported, .file = path_.string(), .place = name,
+                .expected = "a type that GGUF has", .found = std::string(kernels::traits(type).name)};
+    if (type == TensorType::kI8) {
+      error.found = "INT8 with a scale per row";
+      error.next_step = "export Q8_0, which keeps 8 bits per weight and every program reads";
+    }
+    return error;
+  }
+
+  Result<void> add_weight(std::size_t index) {
+    const WeightSpec& spec = model_.graph.weights[index];
+    const WeightHandle& held = model_.weights[index];
+    const auto wish = request_.weights.find(spec.name);
+    const TensorType type = wish == request_.weights.end() ? held.type : wish->second.type;
+    if (type == TensorType::kI8 || kernels::traits(type).ggml_id < 0) return refuse_type(spec.name, type);
+    // llama.cpp computes with norms and biases in F32 only.
+    const TensorType written = folder_ && spec.shape.size() == 1 ? TensorType::kF32 : type;
+    const auto make = wish == request_.weights.end() ? std::function<Result<WeightHandle>()>() : wish->second.make;
+    tensors_.push_back({spec.name, spec.shape, written, [this, index, make, type, written] { return data(index, make, type, written); }});
+    count(written, spec.shape);
+    return {};
+  }
+
+  void count(TensorType type, const std::vector<std::int64_t>& shape) {
+    std::uint64_t rows = 1;
+    for (std::size_t i = 0; i + 1 < shape.size(); ++i) rows *= static_cast<std::uint64_t>(shape[i]);
+    const std::uint64_t bytes = rows * kernels::row_bytes(type, static_cast<std::size_t>(shape.back()));
+    tensor_bytes_ += bytes;
+    bytes_by_type_[static_cast<std::size_t>(type)] += bytes;
+  }
+
+  // The bytes to write: made or held, then turned into the order and type of the file. Valid until the next call.
+  Result<std::span<const std::byte>> data(std::size_t index, const std::function<Result<WeightHandle>()>& make, TensorType type,
+                                          TensorType written) {
+    const WeightSpec& spec = model_.graph.weights[index];
+    if (make) {
+      RETORT_TRY(current_, make());
+    } else {
+      current_ = model_.weights[index];
+    }
+    if (current_.type != type || current_.shape != spec.shape)
+      return Error{.code = ErrorCode::kBadShape, .file = path_.string(), .place = spec.name,
+                   .expected = std::string(kernels::traits(type).name) + " of the model's shape", .found = "other data"};
+    std::span<const std::byte> bytes = current_.data;
+    if (const std::int64_t rows = spec.shape.front(); turns(spec.name)) bytes = reorder(bytes, rows);
+    if (written != type) bytes = to_f32(bytes, type, spec.shape.front());
+    return bytes;
+  }
+
+  bool turns(std::string_view name) const noexcept {
+    if (model_.config.rope.interleaved) return false;
+    const auto dot = name.rfind('.');
+    const std::string_view base = dot == std::string_view::npos ? name : name.substr(0, dot);
+    return base.ends_with(".attn_q") || base.ends_with(".attn_k");
+  }
+
+  // Rows are packed each for itself, so whole rows move, whatever their type.
+  std::span<const std::byte> reorder(std::span<const std::byte> bytes, std::int64_t rows) {
+    const std::size_t row_bytes = bytes.size() / static_cast<std::size_t>(rows);
+    reordered_.resize(bytes.size());
+    for (std::int64_t row = 0; row < rows; ++row) {
+      const std::int64_t from = interleaved_source_row(row, model_.config.head_dim, rotary_width(model_.config));
+      std::memcpy(reordered_.data() + static_cast<std::size_t>(row) * row_bytes,
+                  bytes.data() + static_cast<std::size_t>(from) * row_bytes, row_bytes);
+    }
+    return reordered_;
+  }
+
+  std::span<const std::byte> to_f32(std::span<const std::byte> bytes, TensorType type, std::int64_t elements) {
+    floats_.resize(static_cast<std::size_t>(elements));
+    kernels::traits(type).decode(bytes.data(), floats_.data(), floats_.size());
+    return std::as_bytes(std::span(floats_));
+  }
+
+  // What the graph doesn't use: rope_freqs.weight above all. A folder states it in its configuration.
+  void add_others() {
+    if (folder_) {
+      factors_ = llama_rope_factors(model_.config);
+      if (!factors_.empty())
+        tensors_.push_back({"rope_freqs.weight", {static_cast<std::int64_t>(factors_.size())}, TensorType::kF32,
+                            [this]() -> Result<std::span<const std::byte>> { return std::as_bytes(std::span(factors_)); }});
+      return;
+    }
+    for (const TensorEntry& tensor : model_.checkpoint->tensors) {
+      const bool used = std::any_of(model_.graph.weights.begin(), model_.graph.weights.end(),
+                                    [&](const WeightSpec& spec) { return spec.source_name == tensor.name; });
+      if (!used)
+        tensors_.push_back({tensor.name, tensor.shape, tensor.type,
+                            [&tensor]() -> Result<std::span<const std::byte>> { return tensor.data; }});
+    }
+  }
+
+  Result<void> make_metadata() {
+    if (folder_) {
+      if (model_.config.architecture != "llama")
+        return Error{.code = ErrorCode::kUnsupported, .file = model_.checkpoint->path.string(), .place = "architecture",
+                     .expected = "llama", .found = model_.config.architecture};
+      RETORT_TRY(metadata_, llama_metadata(model_, notes_));
+      RETORT_CHECK(add_tokenizer_metadata(model_, metadata_, notes_));
+    } else {
+      metadata_ = model_.checkpoint->metadata;
+    }
+    const bool as_it_was = request_.weights.empty() && !request_.file_type && metadata_.find("general.file_type");
+    const std::uint64_t kept = metadata_.unsigned_at("general.file_type").value_or(0);
+    for (const char* key : {"general.quantization_version", "general.file_type", "split.no", "split.count", "split.tensors.count"})
+      metadata_.erase(key);
+    metadata_.append("general.quantization_version", kQuantizationVersion);
+    metadata_.append("general.file_type", as_it_was ? static_cast<std::uint32_t>(kept) : request_.file_type.value_or(main_file_type()));
+    if (request_.importance) {
+      metadata_.set("quantize.imatrix.file", request_.importance->file);
+      metadata_.set("quantize.imatrix.dataset", request_.importance->dataset);
+      metadata_.set("quantize.imatrix.entries_count", static_cast<std::uint32_t>(request_.importance->entries));
+      metadata_.set("quantize.imatrix.chunks_count", static_cast<std::uint32_t>(request_.importance->chunks));
+    }
+    return {};
+  }
+
+  std::uint32_t main_file_type() const noexcept {
+    const auto most = std::max_element(bytes_by_type_.begin(), bytes_by_type_.end()) - bytes_by_type_.begin();
+    for (const FileType& row : kFileTypes)
+      if (row.type == static_cast<TensorType>(most)) return row.number;
+    return 0;
+  }
+
+  const Model& model_;
+  const ExportRequest& request_;
+  std::filesystem::path path_;
+  bool folder_;
+  Metadata metadata_;
+  std::vector<TensorToWrite> tensors_;
+  std::vector<std::string> notes_;
+  std::uint64_t tensor_bytes_ = 0;
+  std::array<std::uint64_t, static_cast<std::size_t>(TensorType::kCount)> bytes_by_type_{};
+  // Of the tensor in work.
+  WeightHandle current_;
+  std::vector<std::byte> reordered_;
+  std::vector<float> floats_, factors_;
+};
+
+}  // namespace
+
+ExportRequest export_handles(const std::map<std::string, WeightHandle>& handles) {
+  ExportRequest request;
+  for (const auto& [name, handle] : handles)
+    request.weights[name] = {handle.type, [handle]() -> Result<WeightHandle> { return handle; }};
+  return request;
+}
+
+Result<ExportReport> export_gguf(const Model& model, const ExportRequest& request, const std::filesystem::path& path,
+                                 const JobContext& job) {
+  GgufExporter exporter(model, request, path);
+  RETORT_CHECK(exporter.prepare());
+  return exporter.write(job);
+}
+
+Result<std::uint64_t> predict_gguf_bytes(const Model& model, const ExportRequest& request) {
+  GgufExporter exporter(model, request, {});
+  RETORT_CHECK(exporter.prepare());
+  return exporter.predict();
+}
+
+}  // namespace retort
