@@ -16,7 +16,13 @@ namespace retort {
 
 using TokenId = std::int32_t;
 
-// Const after construction: one instance serves all threads.
+// Two texts as one input: what sequence-pair classifiers read.
+struct TokenPair {
+  std::vector<TokenId> ids;
+  std::vector<std::int32_t> type_ids;  // 0 or 1 per id, as the post-processor says
+};
+
+// Const after construction: one instance serves all threads. Any bytes are text: what is not UTF-8 becomes U+FFFD.
 class Tokenizer {
  public:
   virtual ~Tokenizer() = default;
@@ -24,6 +30,7 @@ class Tokenizer {
   virtual std::size_t size() const noexcept = 0;         // number of ids
   // Special tokens written in `text` are always recognised; `add_special` adds those of the post-processor (BOS …).
   virtual std::vector<TokenId> encode(std::string_view text, bool add_special) const = 0;
+  virtual TokenPair encode_pair(std::string_view first, std::string_view second, bool add_special) const = 0;
   virtual std::string decode(std::span<const TokenId> ids, bool skip_special) const = 0;
   // The vocabulary entry as written ("Ġthe", "<0x0A>"); empty for ids outside.
   virtual std::string piece(TokenId id) const = 0;
