@@ -88,7 +88,7 @@ Result<void> derive(const DecoderTraits& traits, const ConfigSource& source, con
                         fmt::format("a divisor of {}", config.heads), std::to_string(config.kv_heads));
   // GGUF need not state it: the embedding has one row per token.
   if (const TensorEntry* tensor = checkpoint.find(source_base(embedding, 0, checkpoint) + ".weight");
-      tensor && tensor->shape.size() == 2 && (source.gguf() || config.vocabulary == 0))
+      tensor && !tensor->shape.empty() && (source.gguf() || config.vocabulary == 0))
     config.vocabulary = std::min(tensor->shape[0], kLargestCount);
   if (config.vocabulary == 0)
     return Error{.code = ErrorCode::kMissingPart, .file = checkpoint.path.string(),

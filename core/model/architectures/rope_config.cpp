@@ -90,6 +90,8 @@ Result<void> read_json(const ConfigSource& source, const ModelConfig& config, Ro
   if (!object.empty()) RETORT_CHECK(read_into(source, {fmt::format("{}.factor", object), ""}, rope.factor));
   if (!(part > 0 && part <= 1)) return source.error({"partial_rotary_factor", ""}, "above 0, at most 1", fmt::format("{}", part));
   rope.rotary = static_cast<std::int64_t>(static_cast<double>(config.head_dim) * part);
+  if (rope.rotary == 0)   // which would mean all of the head
+    return source.error({"partial_rotary_factor", ""}, "at least one pair to turn", fmt::format("{}", part));
   return {};
 }
 
