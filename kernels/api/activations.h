@@ -19,12 +19,15 @@ enum class Q8Layout : std::uint8_t {
 // A block whose greatest magnitude lies below this becomes zeros with scale 0: its reciprocal could overflow.
 inline constexpr float kSmallestRounded = 0x1p-100f;
 
-// One rounded row of n values, n a multiple of the layout's block (any n for kRow).
+// One rounded row of n values, n a multiple of the layout's block (any n for kRow). Arrays that a layout does not name
+// are left alone.
 struct Q8Row {
-  std::int8_t* codes = nullptr;    // n, then zeros up to a multiple of 4
-  float* scales = nullptr;         // one per block
-  std::int16_t* sums32 = nullptr;  // sums of 32 codes each; unused for kRow
-  std::int16_t* sums16 = nullptr;  // sums of 16 codes each; kBlocks256 only
+  std::int8_t* codes = nullptr;     // n, then zeros up to a multiple of 4
+  float* scales = nullptr;          // one per block
+  std::int32_t* sums = nullptr;     // kBlocks32: the sum of a block's codes; kRow: one for the row
+  float* scaled_sums = nullptr;     // kBlocks32: scale · sum
+  std::int16_t* sums32 = nullptr;   // kBlocks256: sums of 32 codes each
+  std::int16_t* sums16 = nullptr;   // kBlocks256: sums of 16 codes each
 };
 
 // The rounding that belongs to a weight type; kNone for dense types.

@@ -52,28 +52,39 @@ float round_super_block(const float* x, std::int8_t* codes) {
   return 1.0f / inverse;
 }
 
-std::int16_t sum(const std::int8_t* codes, int n) {
+int sum(const std::int8_t* codes, std::size_t n) {
   int total = 0;
-  for (int i = 0; i < n; ++i) total += codes[i];
-  return static_cast<std::int16_t>(total);
+  for (std::size_t i = 0; i < n; ++i) total += codes[i];
+  return total;
+}
+
+void round_blocks32(const float* x, std::size_t n, const Q8Row& out) {
+  for (std::size_t b = 0; b < n / 32; ++b) {
+    out.scales[b] = f16_to_f32(f32_to_f16(round_symmetric(x + 32 * b, 32, out.codes + 32 * b)));
+    out.sums[b] = sum(out.codes + 32 * b, 32);
+    out.scaled_sums[b] = out.scales[b] * static_cast<float>(out.sums[b]);
+  }
+}
+
+void round_blocks256(const float* x, std::size_t n, const Q8Row& out) {
+  for (std::size_t b = 0; b < n / 256; ++b) out.scales[b] = round_super_block(x + 256 * b, out.codes + 256 * b);
+  for (std::size_t i = 0; i < n / 16; ++i) out.sums16[i] = static_cast<std::int16_t>(sum(out.codes + 16 * i, 16));
+  for (std::size_t i = 0; i < n / 32; ++i) out.sums32[i] = static_cast<std::int16_t>(sum(out.codes + 32 * i, 32));
 }
 
 }  // namespace
 
 void round_row(Q8Layout layout, const float* x, std::size_t n, const Q8Row& out) {
-  if (layout == Q8Layout::kRow) {
-    out.scales[0] = round_symmetric(x, n, out.codes);
-    for (std::size_t i = n; i % 4 != 0; ++i) out.codes[i] = 0;
-    return;
+  switch (layout) {
+    case Q8Layout::kBlocks32: round_blocks32(x, n, out); return;
+    case Q8Layout::kBlocks256: round_blocks256(x, n, out); return;
+    case Q8Layout::kRow:
+      out.scales[0] = round_symmetric(x, n, out.codes);
+      out.sums[0] = sum(out.codes, n);
+      for (std::size_t i = n; i % 4 != 0; ++i) out.codes[i] = 0;
+      return;
+    case Q8Layout::kNone: return;
   }
-  if (layout == Q8Layout::kBlocks32) {
-    for (std::size_t b = 0; b < n / 32; ++b)
-      out.scales[b] = f16_to_f32(f32_to_f16(round_symmetric(x + 32 * b, 32, out.codes + 32 * b)));
-  } else {
-    for (std::size_t b = 0; b < n / 256; ++b) out.scales[b] = round_super_block(x + 256 * b, out.codes + 256 * b);
-    for (std::size_t i = 0; i < n / 16; ++i) out.sums16[i] = sum(out.codes + 16 * i, 16);
-  }
-  for (std::size_t i = 0; i < n / 32; ++i) out.sums32[i] = sum(out.codes + 32 * i, 32);
 }
 
 void expand_row(Q8Layout layout, const Q8Row& row, std::size_t n, float* out) {
