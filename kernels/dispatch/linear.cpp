@@ -2,11 +2,23 @@
 
 #include <algorithm>
 #include <cstring>
+#include <memory>
+#include <new>
 
+#include "kernels/api/interleaved.h"
 #include "kernels/dispatch/linear_list.h"
 #include "kernels/dispatch/ops.h"
 
 namespace retort::kernels {
+
+namespace {
+
+struct FreeAligned {
+  void operator()(std::byte* memory) const noexcept { ::operator delete[](memory, std::align_val_t(64)); }
+};
+using AlignedBytes = std::unique_ptr<std::byte[], FreeAligned>;
+
+}  // namespace
 
 struct BoundLinear::State {
   Weight weight;
@@ -15,6 +27,8 @@ struct BoundLinear::State {
   const LinearKernel* decode = nullptr;
   const LinearKernel* prefill = nullptr;
   const void* data = nullptr;                   // the stored or the repacked weight
+  AlignedBytes packed;
+  std::size_t packed_bytes = 0;
 
   const LinearKernel& kernel_for(std::int64_t m) const noexcept { return m <= decode->most_tokens ? *decode : *prefill; }
 };
@@ -43,13 +57,32 @@ const char* problem_with(const Weight& weight) noexcept {
   return nullptr;
 }
 
-// Rows of one tile: a shape's own constant, so that results and balance do not depend on the number of threads. About
-// 24 KiB of weights for few tokens, where a tile must outweigh the cost of taking it; 32 rows for many.
+// Rows of one tile: a constant of the shape, so that neither results nor balance depend on the number of threads. About
+// 16 KiB of weights for few tokens, where a tile must outweigh the cost of taking it; 32 rows for many.
 std::int64_t tile_rows(const BoundLinear::State& state, std::int64_t m) noexcept {
-  if (m > state.decode->most_tokens) return 32;
+  if (m > 8) return 32;
   const auto bytes = row_bytes(state.weight.type, static_cast<std::size_t>(state.weight.columns));
-  const auto rows = static_cast<std::int64_t>(24 * 1024 / std::max<std::size_t>(bytes, 1)) / 16 * 16;
-  return std::clamp<std::int64_t>(rows, 16, 256);
+  const auto rows = static_cast<std::int64_t>(16 * 1024 / std::max<std::size_t>(bytes, 1)) / 16 * 16;
+  return std::clamp<std::int64_t>(rows, 16, 128);
+}
+
+int group_rows(WeightLayout layout) noexcept { return layout == WeightLayout::kInterleaved16 ? 16 : 8; }
+
+// Fills state.packed; false when memory is short.
+bool repack(BoundLinear::State& state, ThreadPool& pool) noexcept {
+  const Weight& weight = state.weight;
+  const int rows = group_rows(state.decode->layout);
+  const std::size_t group_bytes = interleaved_group_bytes(weight.type, weight.columns, rows);
+  const auto groups = static_cast<std::size_t>((weight.rows + rows - 1) / rows);
+  state.packed_bytes = group_bytes * groups;
+  state.packed.reset(static_cast<std::byte*>(::operator new[](state.packed_bytes, std::align_val_t(64), std::nothrow)));
+  if (state.packed == nullptr) return false;
+  pool.parallel_for(groups, [&](std::size_t group, int) {
+    interleave_group(weight.type, weight.data, weight.rows, weight.columns, static_cast<std::int64_t>(group) * rows,
+                     rows, state.packed.get() + group * group_bytes);
+  });
+  state.data = state.packed.get();
+  return true;
 }
 
 }  // namespace
@@ -59,7 +92,8 @@ BoundLinear::~BoundLinear() = default;
 BoundLinear::BoundLinear(BoundLinear&&) noexcept = default;
 BoundLinear& BoundLinear::operator=(BoundLinear&&) noexcept = default;
 
-bool BoundLinear::bind(const Weight& weight, const LinearChoice& choice, ThreadPool&, const char** why) {
+bool BoundLinear::bind(const Weight& weight, const LinearChoice& choice, ThreadPool& pool,
+                       const char** why) {
   *why = problem_with(weight);
   if (*why != nullptr) return false;
   const std::string_view forced = choice.forced.empty() ? forced_by_environment() : choice.forced;
@@ -80,13 +114,17 @@ bool BoundLinear::bind(const Weight& weight, const LinearChoice& choice, ThreadP
     *why = "the forced kernel cannot run here";
     return false;
   }
+  if (state->decode->layout != WeightLayout::kStored && !repack(*state, pool)) {
+    *why = "not enough memory to repack the weight";
+    return false;
+  }
   state_ = std::move(state);
   return true;
 }
 
 std::int64_t BoundLinear::rows() const noexcept { return state_->weight.rows; }
 std::int64_t BoundLinear::columns() const noexcept { return state_->weight.columns; }
-std::size_t BoundLinear::repacked_bytes() const noexcept { return 0; }
+std::size_t BoundLinear::repacked_bytes() const noexcept { return state_->packed_bytes; }
 const char* BoundLinear::decode_kernel() const noexcept { return state_->decode->name; }
 const char* BoundLinear::prefill_kernel() const noexcept { return state_->prefill->name; }
 
@@ -99,19 +137,36 @@ struct Prepared {
   const Q8Row* rounded;
 };
 
+// Byte offsets of the arrays within one rounded row, and its size.
 struct RowLayout {
-  std::size_t codes, scales, sums32, sums16, row;   // byte offsets within one rounded row, and its size
+  std::size_t scales, sums, scaled_sums, sums32, sums16, bytes;
 };
 
 constexpr RowLayout row_layout(std::int64_t columns) noexcept {
   const auto n = static_cast<std::size_t>(columns);
+  std::size_t at = round_up(n + 4, kAlign);
+  const auto take = [&at](std::size_t bytes) {
+    const std::size_t here = at;
+    at += round_up(bytes, kAlign);
+    return here;
+  };
   RowLayout layout{};
-  layout.codes = 0;
-  layout.scales = round_up(n + 4, kAlign);
-  layout.sums32 = layout.scales + round_up((n / 32 + 1) * sizeof(float), kAlign);
-  layout.sums16 = layout.sums32 + round_up(n / 32 * sizeof(std::int16_t) + 2, kAlign);
-  layout.row = layout.sums16 + round_up(n / 16 * sizeof(std::int16_t) + 2, kAlign);
+  layout.scales = take((n / 32 + 1) * sizeof(float));
+  layout.sums = take((n / 32 + 1) * sizeof(std::int32_t));
+  layout.scaled_sums = take((n / 32 + 1) * sizeof(float));
+  layout.sums32 = take((n / 32 + 1) * sizeof(std::int16_t));
+  layout.sums16 = take((n / 16 + 1) * sizeof(std::int16_t));
+  layout.bytes = at;
   return layout;
+}
+
+Q8Row rounded_row(std::byte* at, const RowLayout& layout) noexcept {
+  return {reinterpret_cast<std::int8_t*>(at),
+          reinterpret_cast<float*>(at + layout.scales),
+          reinterpret_cast<std::int32_t*>(at + layout.sums),
+          reinterpret_cast<float*>(at + layout.scaled_sums),
+          reinterpret_cast<std::int16_t*>(at + layout.sums32),
+          reinterpret_cast<std::int16_t*>(at + layout.sums16)};
 }
 
 std::byte* aligned(void* pointer) noexcept {
@@ -130,19 +185,17 @@ Prepared prepare(const BoundLinear::State& state, bool codes_only, const float* 
   const RowLayout layout = row_layout(columns);
   auto* const rows = reinterpret_cast<Q8Row*>(area);
   std::byte* const codes = area + round_up(static_cast<std::size_t>(m) * sizeof(Q8Row), kAlign);
-  auto* const expanded = reinterpret_cast<float*>(codes + static_cast<std::size_t>(m) * layout.row);
+  auto* const expanded = reinterpret_cast<float*>(codes + static_cast<std::size_t>(m) * layout.bytes);
   const auto one_row = [&](std::size_t t, int) {
-    std::byte* const row = codes + t * layout.row;
-    rows[t] = {reinterpret_cast<std::int8_t*>(row + layout.codes), reinterpret_cast<float*>(row + layout.scales),
-               reinterpret_cast<std::int16_t*>(row + layout.sums32),
-               reinterpret_cast<std::int16_t*>(row + layout.sums16)};
+    rows[t] = rounded_row(codes + t * layout.bytes, layout);
     const auto at = static_cast<std::int64_t>(t);
     state.rounding->round(state.rounding_layout, x + at * x_stride, static_cast<std::size_t>(columns), rows[t]);
     if (!codes_only)
       state.rounding->expand(state.rounding_layout, rows[t], static_cast<std::size_t>(columns),
                              expanded + at * columns);
   };
-  if (m < 4) for (std::int64_t t = 0; t < m; ++t) one_row(static_cast<std::size_t>(t), 0);
+  if (m < 4)
+    for (std::int64_t t = 0; t < m; ++t) one_row(static_cast<std::size_t>(t), 0);
   else pool.parallel_for(static_cast<std::size_t>(m), one_row);
   return {expanded, columns, rows};
 }
@@ -190,7 +243,7 @@ void run_group(std::span<const LinearCall> calls, Q8Layout layout, const float* 
 
 std::size_t linear_scratch_bytes(std::int64_t m, std::int64_t columns, int threads) noexcept {
   const auto tokens = static_cast<std::size_t>(std::max<std::int64_t>(m, 1));
-  const std::size_t row = row_layout(columns).row + static_cast<std::size_t>(columns) * sizeof(float);
+  const std::size_t row = row_layout(columns).bytes + static_cast<std::size_t>(columns) * sizeof(float);
   return kAlign + tile_scratch_bytes(columns) * static_cast<std::size_t>(threads) +
          round_up(tokens * sizeof(Q8Row), kAlign) + tokens * row + kAlign;
 }

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "kernels/avx2/avx2.h"
 #include "kernels/reference/reference.h"
 
 namespace retort::kernels {
@@ -13,18 +14,35 @@ namespace {
 constexpr std::int64_t kAny = INT64_MAX;
 
 constexpr Rounding kRoundings[] = {
+    {"avx2", Isa::kAvx2, &avx2::round_row, &avx2::expand_row},
     {"reference", Isa::kBaseline, &reference::round_row, &reference::expand_row},
 };
 
-std::vector<LinearKernel> make_list() {
-  std::vector<LinearKernel> list;
+using List = std::vector<LinearKernel>;
+using enum TensorType;
+
+void add_dense(List& list, TensorType type) {
+  list.push_back({"avx2", Isa::kAvx2, type, WeightLayout::kStored, Input::kFloat, 4, &avx2::linear_dense_few});
+  list.push_back({"avx2", Isa::kAvx2, type, WeightLayout::kStored, Input::kFloat, kAny, &avx2::linear_dense});
+}
+
+void add_packed(List& list, TensorType type) {
+  const RunTile rounded = q8_layout(type) == Q8Layout::kBlocks32 ? &avx2::linear_q8_32 : &avx2::linear_q8_k;
+  list.push_back({"avx2", Isa::kAvx2, type, WeightLayout::kInterleaved8, Input::kRounded, kAny, rounded});
+  list.push_back({"avx2", Isa::kAvx2, type, WeightLayout::kInterleaved8, Input::kFloat, kAny,
+                  &avx2::linear_f32_interleaved});
+}
+
+List make_list() {
+  List list;
+  for (const TensorType type : {kF32, kF16, kBF16}) add_dense(list, type);
+  for (const TypeTraits& type : tensor_types())
+    if (type.packed()) add_packed(list, type.type);
+  list.push_back({"avx2", Isa::kAvx2, kI8, WeightLayout::kInterleaved8, Input::kRounded, kAny, &avx2::linear_int8});
   for (const TypeTraits& type : tensor_types()) {
-    if (type.type == TensorType::kI8)
-      list.push_back({"reference", Isa::kBaseline, type.type, WeightLayout::kStored, Input::kRounded, kAny,
-                      &reference::int8_tile});
-    else
-      list.push_back({"reference", Isa::kBaseline, type.type, WeightLayout::kStored, Input::kFloat, kAny,
-                      &reference::linear_tile});
+    const bool int8 = type.type == kI8;
+    list.push_back({"reference", Isa::kBaseline, type.type, WeightLayout::kStored,
+                    int8 ? Input::kRounded : Input::kFloat, kAny, int8 ? &reference::int8_tile : &reference::linear_tile});
   }
   return list;
 }
@@ -32,7 +50,7 @@ std::vector<LinearKernel> make_list() {
 }  // namespace
 
 std::span<const LinearKernel> linear_kernels() noexcept {
-  static const std::vector<LinearKernel> list = make_list();
+  static const List list = make_list();
   return list;
 }
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "kernels/api/isa.h"
+#include "kernels/avx2/attention.h"
+#include "kernels/avx2/avx2.h"
 #include "kernels/dispatch/linear_list.h"
 #include "kernels/reference/reference.h"
 
@@ -16,6 +18,8 @@ struct Level {
 
 // Best first, reference last.
 constexpr Level kLevels[] = {
+    {Isa::kAvx2,
+     {"avx2", &avx2::rms_norm, &avx2::layer_norm, &avx2::add_into, &avx2::silu_gate, &avx2::rope, &avx2::attention}},
     {Isa::kBaseline,
      {"reference", &reference::rms_norm, &reference::layer_norm, &reference::add_into, &reference::silu_gate,
       &reference::rope, &reference::attention}},
@@ -48,12 +52,16 @@ const Ops* ops(std::string_view forced) noexcept {
   return nullptr;
 }
 
+// Enough for every level: the scores of a block of tokens and one panel of keys or values.
 std::size_t attention_scratch_floats(const AttentionArgs& args) noexcept {
-  return static_cast<std::size_t>(std::max<std::int64_t>(args.past + args.tokens, 1));
+  const auto padded = [](std::int64_t n) { return (std::max<std::int64_t>(n, 1) + 15) / 16 * 16; };
+  return static_cast<std::size_t>(avx2::kAttentionTokens * padded(args.past + args.tokens) +
+                                  avx2::kAttentionDepth * padded(args.head_dim));
 }
 
 void decode(TensorType type, const void* packed, float* out, std::size_t n) noexcept {
-  traits(type).decode(packed, out, n);
+  static const bool fast = ops() != nullptr && std::string_view(ops()->name) != "reference";
+  if (!fast || !avx2::decode(type, packed, out, n)) traits(type).decode(packed, out, n);
 }
 
 void report_kernels(void (*row)(void* context, const KernelReport& report), void* context) {
