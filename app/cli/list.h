@@ -7,6 +7,7 @@ namespace retort::cli {
 
 using AddCommand = void (*)(CLI::App& app, Context& context);
 
+void add_tokenize(CLI::App& app, Context& context);
 void add_forward(CLI::App& app, Context& context);
 void add_generate(CLI::App& app, Context& context);
 void add_eval(CLI::App& app, Context& context);
@@ -14,6 +15,7 @@ void add_bench(CLI::App& app, Context& context);
 void add_devices(CLI::App& app, Context& context);
 
 inline constexpr AddCommand kCommands[] = {
+    add_tokenize,
     add_forward,
     add_generate,
     add_eval,
