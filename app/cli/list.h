@@ -7,19 +7,25 @@ namespace retort::cli {
 
 using AddCommand = void (*)(CLI::App& app, Context& context);
 
+void add_inspect(CLI::App& app, Context& context);
 void add_tokenize(CLI::App& app, Context& context);
 void add_forward(CLI::App& app, Context& context);
 void add_generate(CLI::App& app, Context& context);
 void add_eval(CLI::App& app, Context& context);
 void add_bench(CLI::App& app, Context& context);
+void add_export(CLI::App& app, Context& context);
+void add_verify(CLI::App& app, Context& context);
 void add_devices(CLI::App& app, Context& context);
 
 inline constexpr AddCommand kCommands[] = {
+    add_inspect,
     add_tokenize,
     add_forward,
     add_generate,
     add_eval,
     add_bench,
+    add_export,
+    add_verify,
     add_devices,
 };
 
