@@ -1,0 +1,220 @@
+#include <QTest>
+
+#include "core/export/gguf_export.h"
+#include "core/export/llama_metadata.h"
+#include "core/export/verify.h"
+#include "format_files.h"
+#include "kernels/api/half.h"
+
+using namespace retort;
+using namespace retort::test;
+
+namespace {
+
+std::filesystem::path data(const char* name) { return std::filesystem::path(RETORT_TEST_DATA) / name; }
+
+std::string shown(const VerifyReport& report) {
+  std::string text;
+  for (const VerifyCheck& check : report.checks) text += check.name + (check.passed ? " ok: " : " FAIL: ") + check.detail + "\n";
+  return text;
+}
+
+#define OK(result) QVERIFY2((result).ok(), (result).ok() ? "" : error_text((result).error()).c_str())
+
+// Q8_0 of every matrix, made here in the plainest way: this test is about files, not about quantizers.
+WeightHandle rough_q8(const WeightHandle& source) {
+  const auto columns = static_cast<std::size_t>(source.shape.back());
+  const auto rows = static_cast<std::size_t>(source.shape.front());
+  std::vector<float> row(columns);
+  auto bytes = std::make_shared<std::vector<std::byte>>(rows * kernels::row_bytes(TensorType::kQ8_0, columns));
+  std::byte* out = bytes->data();
+  for (std::size_t r = 0; r < rows; ++r) {
+    kernels::traits(source.type).decode(source.data.data() + r * kernels::row_bytes(source.type, columns), row.data(), columns);
+    for (std::size_t b = 0; b < columns; b += 32) {
+      float most = 0;
+      for (std::size_t i = 0; i < 32; ++i) most = std::max(most, std::abs(row[b + i]));
+      const float d = most / 127;
+      const std::uint16_t half = kernels::f32_to_f16(d);
+      std::memcpy(out, &half, 2);
+      for (std::size_t i = 0; i < 32; ++i) out[2 + i] = static_cast<std::byte>(static_cast<std::int8_t>(d > 0 ? std::lround(row[b + i] / d) : 0));
+      out += 34;
+    }
+  }
+  return {.type = TensorType::kQ8_0, .shape = source.shape, .data = *bytes, .row_scales = {}, .keep_alive = bytes, .version = 1};
+}
+
+std::map<std::string, WeightHandle> rough_candidate(const Model& model) {
+  std::map<std::string, WeightHandle> handles;
+  for (std::size_t i = 0; i < model.weights.size(); ++i)
+    if (model.weights[i].shape.size() == 2) handles[model.graph.weights[i].name] = rough_q8(model.weights[i]);
+  return handles;
+}
+
+}  // namespace
+
+class GgufExportTest : public QObject {
+  Q_OBJECT
+ private slots:
+  void repeatsAGgufFile() {
+    const Scratch scratch;
+    const auto model = open_model(data("micro-llama.gguf"));
+    OK(model);
+    const auto report = export_gguf(*model, {}, scratch / "out.gguf", JobContext());
+    OK(report);
+    QCOMPARE(report->bytes, std::filesystem::file_size(scratch / "out.gguf"));
+    QCOMPARE(*predict_gguf_bytes(*model, {}), report->bytes);
+    const auto opened = open_checkpoint(scratch / "out.gguf");
+    OK(opened);
+    // Everything is kept; llama-quantize's two keys come last.
+    const auto& before = model->checkpoint->metadata.entries();
+    const auto& after = (*opened)->metadata.entries();
+    QCOMPARE(after[after.size() - 2].first, std::string("general.quantization_version"));
+    QCOMPARE(after.back().first, std::string("general.file_type"));
+    QCOMPARE((*opened)->metadata.unsigned_at("general.file_type").value_or(99), std::uint64_t{1});
+    std::size_t at = 0;
+    for (const auto& [key, value] : before) {
+      if (key == "general.file_type" || key == "general.quantization_version") continue;
+      QCOMPARE(after[at++].first, key);
+    }
+    const auto checked = verify_file(scratch / "out.gguf", *model, {.backend = "cpu", .threads = 1}, JobContext());
+    OK(checked);
+    QVERIFY2(checked->passed(), shown(*checked).c_str());
+    // In llama.cpp's order: what belongs to no layer first.
+    QCOMPARE((*opened)->tensors[0].name, std::string("output_norm.weight"));
+    QCOMPARE((*opened)->tensors[1].name, std::string("token_embd.weight"));
+  }
+
+  void turnsAFolderIntoGguf() {
+    const Scratch scratch;
+    const auto model = open_model(data("micro-llama-hf"));
+    OK(model);
+    const auto report = export_gguf(*model, {}, scratch / "out.gguf", JobContext());
+    OK(report);
+    const auto checked = verify_file(scratch / "out.gguf", *model, {.backend = "cpu", .threads = 1}, JobContext());
+    OK(checked);
+    QVERIFY2(checked->passed(), shown(*checked).c_str());
+    QCOMPARE(checked->checks.size(), std::size_t{5});
+    // The same model was also written as GGUF by another program: it agrees with ours in what llama.cpp needs.
+    const auto peer = open_checkpoint(data("micro-llama.gguf")), ours = open_checkpoint(scratch / "out.gguf");
+    OK(peer);
+    OK(ours);
+    for (const char* key : {"llama.context_length", "llama.embedding_length", "llama.block_count", "llama.feed_forward_length",
+                            "llama.attention.head_count", "llama.attention.head_count_kv", "llama.rope.dimension_count",
+                            "llama.rope.freq_base", "llama.attention.layer_norm_rms_epsilon", "llama.vocab_size",
+                            "tokenizer.ggml.model", "tokenizer.ggml.pre", "tokenizer.ggml.bos_token_id",
+                            "tokenizer.ggml.eos_token_id", "tokenizer.ggml.add_bos_token"}) {
+      const MetadataValue* wanted = (*peer)->metadata.find(key);
+      const MetadataValue* found = (*ours)->metadata.find(key);
+      QVERIFY2(wanted && found && *wanted == *found, key);
+    }
+    for (const char* key : {"tokenizer.ggml.tokens", "tokenizer.ggml.token_type", "tokenizer.ggml.merges"}) {
+      const MetadataArray* wanted = (*peer)->metadata.array_at(key);
+      const MetadataArray* found = (*ours)->metadata.array_at(key);
+      QVERIFY2(wanted && found && wanted->values == found->values, key);
+    }
+    for (const TensorEntry& tensor : (*peer)->tensors) {
+      const TensorEntry* found = (*ours)->find(tensor.name);
+      QVERIFY2(found && found->type == tensor.type && std::ranges::equal(found->data, tensor.data), tensor.name.c_str());
+    }
+  }
+
+  void writesCandidates() {
+    const Scratch scratch;
+    for (const char* name : {"micro-llama.gguf", "micro-llama-hf"}) {
+      auto model = open_model(data(name));
+      OK(model);
+      const auto handles = rough_candidate(*model);
+      ExportRequest request = export_handles(handles);
+      request.importance = ExportImportance{"im.gguf", "text.txt", 14, 100};
+      const auto report = export_gguf(*model, request, scratch / "q8.gguf", JobContext());
+      OK(report);
+      QVERIFY(report->bits_per_weight > 8.5 && report->bits_per_weight < 8.7);
+      Model candidate = *model;
+      for (const auto& [weight, handle] : handles) candidate.weights[static_cast<std::size_t>(model->find_weight(weight))] = handle;
+      const auto checked = verify_file(scratch / "q8.gguf", candidate, {.backend = "cpu", .threads = 1}, JobContext());
+      OK(checked);
+      QVERIFY2(checked->passed(), shown(*checked).c_str());
+      // Against the unquantized source the weights differ a little, and that is said.
+      const auto loose = verify_file(scratch / "q8.gguf", *model, {.backend = "cpu", .threads = 1}, JobContext());
+      OK(loose);
+      QVERIFY2(loose->passed() && loose->checks[1].detail.find("relative error") != std::string::npos, shown(*loose).c_str());
+      const auto opened = open_checkpoint(scratch / "q8.gguf");
+      OK(opened);
+      QCOMPARE((*opened)->metadata.unsigned_at("general.file_type").value_or(99), std::uint64_t{7});
+      QCOMPARE((*opened)->metadata.string_at("quantize.imatrix.file").value_or(""), std::string("im.gguf"));
+      QCOMPARE((*opened)->metadata.unsigned_at("quantize.imatrix.entries_count").value_or(0), std::uint64_t{14});
+      QCOMPARE((*opened)->find("output_norm.weight")->type, TensorType::kF32);
+    }
+  }
+
+  void verifyNoticesDamage() {
+    const Scratch scratch;
+    const auto model = open_model(data("micro-llama.gguf"));
+    OK(model);
+    OK(export_gguf(*model, {}, scratch / "good.gguf", JobContext()));
+    const auto good = open_checkpoint(scratch / "good.gguf");
+    OK(good);
+    const auto failing = [&](const char* name, const std::string& bytes) {
+      put_file(scratch / "bad.gguf", bytes);
+      const auto checked = verify_file(scratch / "bad.gguf", *model, {.backend = "cpu", .threads = 1}, JobContext());
+      if (!checked.ok()) return error_text(checked.error());
+      for (const VerifyCheck& check : checked->checks)
+        if (check.name == name) return std::string(check.passed ? "passed" : "failed");
+      return std::string("not checked");
+    };
+    std::string bytes = get_file(scratch / "good.gguf");
+    bytes[(*good)->find("blk.1.ffn_up.weight")->offset + 5] ^= 0x04;
+    QCOMPARE(failing("weights", bytes), std::string("failed"));
+    QCOMPARE(failing("logits", bytes), std::string("failed"));
+    bytes = get_file(scratch / "good.gguf");
+    const auto merge = bytes.find("\xc4\xa0t he");   // a merge, behind its length
+    QVERIFY(merge != std::string::npos);
+    bytes[merge] = 'x';
+    bytes[merge + 1] = 'y';
+    QVERIFY(failing("tokens", bytes) != "passed");
+  }
+
+  void refusesWhatGgufCannotHold() {
+    const Scratch scratch;
+    auto model = open_model(data("micro-llama.gguf"));
+    OK(model);
+    Model candidate = *model;
+    const auto id = static_cast<std::size_t>(model->find_weight("blk.0.ffn_up.weight"));
+    candidate.weights[id].type = TensorType::kI8;
+    const auto refused = export_gguf(candidate, {}, scratch / "i8.gguf", JobContext());
+    QVERIFY(!refused.ok());
+    QCOMPARE(refused.error().code, ErrorCode::kUnsupported);
+    QVERIFY(error_text(refused.error()).find("Q8_0") != std::string::npos);
+    ExportRequest request;
+    request.weights["no.such.weight"] = {};
+    QCOMPARE(export_gguf(*model, request, scratch / "x.gguf", JobContext()).error().code, ErrorCode::kBadArgument);
+    QVERIFY(std::filesystem::is_empty(scratch.root()));
+  }
+
+  void knowsTheRowOrder() {
+    // Transformers' halves (0 1 2 3 | 4 5 6 7) become neighbours 0 4 1 5 2 6 3 7; what doesn't turn stays.
+    const std::vector<std::int64_t> whole = {0, 4, 1, 5, 2, 6, 3, 7}, half = {0, 2, 1, 3, 4, 5, 6, 7};
+    for (std::int64_t i = 0; i < 8; ++i) {
+      QCOMPARE(interleaved_source_row(16 + i, 8, 8), 16 + whole[static_cast<std::size_t>(i)]);
+      QCOMPARE(interleaved_source_row(16 + i, 8, 4), 16 + half[static_cast<std::size_t>(i)]);
+    }
+  }
+
+  void turnsTheSharedFolders() {
+    const QByteArray shared = qgetenv("RETORT_SHARED");
+    if (shared.isEmpty()) QSKIP("RETORT_SHARED names no folder of shared references");
+    const Scratch scratch;
+    for (const char* name : {"llama-bf16", "llama-sharded", "llama-tied", "llama-untied-gqa-rope3"}) {
+      const auto model = open_model(std::filesystem::path(shared.toStdString()) / "models" / name);
+      OK(model);
+      const auto report = export_gguf(*model, {}, scratch / "out.gguf", JobContext());
+      OK(report);
+      const auto checked = verify_file(scratch / "out.gguf", *model, {.backend = "reference", .threads = 1}, JobContext());
+      OK(checked);
+      QVERIFY2(checked->passed(), (std::string(name) + "\n" + shown(*checked)).c_str());
+    }
+  }
+};
+
+QTEST_GUILESS_MAIN(GgufExportTest)
+#include "gguf_export_test.moc"
