@@ -1,0 +1,42 @@
+// An input of the fuzzer as a file without a disk: readers take paths, and map what they open.
+#pragma once
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cstdint>
+#include <cstdlib>
+#include <string>
+
+#include "core/formats/checkpoint.h"
+
+namespace retort::fuzz {
+
+class MemoryFile {
+ public:
+  MemoryFile(const std::uint8_t* data, std::size_t size) : descriptor_(::memfd_create("fuzz", MFD_CLOEXEC)) {
+    while (size > 0) {
+      const ssize_t written = ::write(descriptor_, data, size);
+      if (written <= 0) std::abort();
+      data += written;
+      size -= static_cast<std::size_t>(written);
+    }
+  }
+  ~MemoryFile() { ::close(descriptor_); }
+  MemoryFile(const MemoryFile&) = delete;
+  MemoryFile& operator=(const MemoryFile&) = delete;
+  std::string path() const { return "/proc/self/fd/" + std::to_string(descriptor_); }
+
+ private:
+  int descriptor_;
+};
+
+// Reads all that an opened checkpoint promises, so that a wrong view is found by the sanitizers.
+inline unsigned touch(const Checkpoint& checkpoint) {
+  unsigned sum = 0;
+  for (const TensorEntry& tensor : checkpoint.tensors)
+    for (const std::byte byte : tensor.data) sum += static_cast<unsigned>(byte);
+  return sum;
+}
+
+}  // namespace retort::fuzz

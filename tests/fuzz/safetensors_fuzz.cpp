@@ -1,0 +1,11 @@
+// The safetensors reader.
+#include "fuzz_file.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const retort::fuzz::MemoryFile file(data, size);
+  const auto opened = retort::open_safetensors(file.path());
+  if (!opened.ok()) return 0;
+  volatile unsigned sum = retort::fuzz::touch(**opened);
+  static_cast<void>(sum);
+  return 0;
+}
