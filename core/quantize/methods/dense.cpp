@@ -1,0 +1,51 @@
+// Dense targets: F32, F16 and BF16, rounded to nearest even.
+#include <cstring>
+
+#include "core/quantize/methods/methods.h"
+#include "kernels/api/half.h"
+
+namespace retort {
+namespace {
+
+using kernels::TensorType;
+
+class F32 final : public Quantizer {
+ public:
+  TensorType type() const noexcept override { return TensorType::kF32; }
+  std::uint32_t version() const noexcept override { return 1; }
+  void quantize_rows(const float* rows, std::int64_t count, std::int64_t columns, std::span<const float>,
+                     std::byte* out, float*) const noexcept override {
+    std::memcpy(out, rows, static_cast<std::size_t>(count * columns) * sizeof(float));
+  }
+};
+
+template <TensorType kType, std::uint16_t (*kConvert)(float) noexcept>
+class Half final : public Quantizer {
+ public:
+  TensorType type() const noexcept override { return kType; }
+  std::uint32_t version() const noexcept override { return 1; }
+  void quantize_rows(const float* rows, std::int64_t count, std::int64_t columns, std::span<const float>,
+                     std::byte* out, float*) const noexcept override {
+    for (std::int64_t i = 0; i < count * columns; ++i) {
+      const std::uint16_t half = kConvert(rows[i]);
+      std::memcpy(out + 2 * i, &half, 2);
+    }
+  }
+};
+
+}  // namespace
+
+const Quantizer& dense_f32() noexcept {
+  static const F32 quantizer;
+  return quantizer;
+}
+const Quantizer& dense_f16() noexcept {
+  static const Half<TensorType::kF16, &kernels::f32_to_f16> quantizer;
+  return quantizer;
+}
+const Quantizer& dense_bf16() noexcept {
+  static const Half<TensorType::kBF16, &kernels::f32_to_bf16> quantizer;
+  return quantizer;
+}
+
+}  // namespace retort
