@@ -180,7 +180,7 @@ def story_animal(rng):
         weather_line(rng),
         rng.one([f"After {days} days {pet} was strong again.", f"For {days} days {hero.name} cared for {pet}."]),
         rng.one([f"{plural.capitalize()} live in {home}, so {hero.he} took {pet} there.",
-                 f"Then {hero.he} brought {pet} to {home}, where {plural} live."]) if home.startswith("a") or True else "",
+                 f"Then {hero.he} brought {pet} to {home}, where {plural} live."]),
         rng.one([f"Whenever {hero.name} comes by, {pet} {sound}.", f"{pet} looked back once and was gone.",
                  f"{hero.name} was {rng.one(['happy', 'proud', 'calm'])}, and {pet} was free."]),
     ]))
@@ -583,7 +583,10 @@ def prompts(seed):
         i, j = sorted(rng.some(range(len(BY_SIZE)), 2))
         x, y = rng.some([BY_SIZE[i], BY_SIZE[j]], 2)
         others = [a(z) for z in BY_SIZE if z not in (x, y)]
-        add(choice(rng, "general", f"Question: Which is bigger, {a(x)} or {a(y)}?\nAnswer:", a(BY_SIZE[j]), [a(BY_SIZE[i])] + others[:0] + rng.some(others, 2)))
+        add(choice(rng, "general", f"Question: Which is bigger, {a(x)} or {a(y)}?\nAnswer:", a(BY_SIZE[j]), [a(BY_SIZE[i])] + rng.some(others, 2)))
+    for i, row in enumerate(r for r in rows if "choices" in r):  # the right one stands in each place equally often
+        row["choices"].insert(i % 4, row["choices"].pop(row["answer"]))
+        row["answer"] = i % 4
     return rows
 
 
