@@ -26,8 +26,8 @@ RETORT_INLINE void transpose8(__m256* r) {
 
 namespace {
 
-// 8 rows (of which `rows` exist; the first stands in for the others) × depth → half a panel.
-template <class Row>
+// 8 rows (of which `rows` exist; the first stands in for the others) × depth → eight columns of a panel that is Stride wide.
+template <class Row, int Stride = 16>
 inline void half_panel(const std::uint8_t* weights, std::int64_t row_bytes, std::int64_t rows, std::int64_t depth,
                        float* out) {
   const std::uint8_t* from[8];
@@ -38,7 +38,7 @@ inline void half_panel(const std::uint8_t* weights, std::int64_t row_bytes, std:
       v[r] = depth - k >= 8 ? Row::load(from[r] + k * Row::kBytes)
                             : load_tail<Row>(from[r] + k * Row::kBytes, depth - k);
     transpose8(v);
-    for (int i = 0; i < 8 && k + i < depth; ++i) _mm256_storeu_ps(out + (k + i) * 16, v[i]);
+    for (int i = 0; i < 8 && k + i < depth; ++i) _mm256_storeu_ps(out + (k + i) * Stride, v[i]);
   }
 }
 
