@@ -31,7 +31,7 @@ struct LinearTile {
   std::int64_t m;
   const float* x;              // Input::kFloat: [m, x_stride]; rounded and expanded where the mode says so
   std::int64_t x_stride;
-  const Q8Row* rounded;        // Input::kRounded: m rows
+  const Q8Row* rounded;        // Input::kRounded: m rows, whose codes lie at a constant distance
   float* y;                    // [m, y_stride], element 0 is row 0 of the linear
   std::int64_t y_stride;
   float* scratch;              // kTileScratch floats, or `columns` if that is more
@@ -48,6 +48,12 @@ struct LinearKernel {
   Input input;
   std::int64_t most_tokens;    // above this the prefill list is asked
   RunTile run;
+  const char* (*why_not)() noexcept = nullptr;   // further conditions: "" when they hold
+  // "" when it can run here, else the reason.
+  const char* refusal() const noexcept {
+    const char* const isa = why_unsupported(needs);
+    return *isa != '\0' || why_not == nullptr ? isa : why_not();
+  }
 };
 
 }  // namespace retort::kernels

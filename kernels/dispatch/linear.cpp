@@ -46,8 +46,8 @@ Q8Layout layout_for(const Weight& weight, Activations activations) noexcept {
 
 // Rounded activations where the mode keeps f32 would be wrong; the other way round they are expanded.
 bool usable(const LinearKernel& kernel, const Weight& weight, Q8Layout layout, std::string_view forced) noexcept {
-  return kernel.type == weight.type && (forced.empty() || forced == kernel.name) && supported(kernel.needs) &&
-         (kernel.input == Input::kFloat || layout != Q8Layout::kNone);
+  return kernel.type == weight.type && (forced.empty() || forced == kernel.name) &&
+         (kernel.input == Input::kFloat || layout != Q8Layout::kNone) && *kernel.refusal() == '\0';
 }
 
 const char* problem_with(const Weight& weight) noexcept {

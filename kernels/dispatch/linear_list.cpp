@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "kernels/avx2/avx2.h"
+#include "kernels/avx512/avx512.h"
+#include "kernels/onednn/onednn.h"
 #include "kernels/reference/reference.h"
 
 namespace retort::kernels {
@@ -21,16 +23,39 @@ constexpr Rounding kRoundings[] = {
 using List = std::vector<LinearKernel>;
 using enum TensorType;
 
+// oneDNN chooses its own instructions: it runs wherever it was built in and its test product is right.
+LinearKernel onednn_f32(TensorType type) {
+  return {"onednn", Isa::kBaseline, type, WeightLayout::kStored, Input::kFloat, kAny, &onednn::linear_f32,
+          &onednn::why_no_f32};
+}
+
 void add_dense(List& list, TensorType type) {
+  list.push_back({"avx512", Isa::kAvx512, type, WeightLayout::kStored, Input::kFloat, 4, &avx512::linear_dense_few});
+  list.push_back({"avx512", Isa::kAvx512, type, WeightLayout::kStored, Input::kFloat, kAny, &avx512::linear_dense});
   list.push_back({"avx2", Isa::kAvx2, type, WeightLayout::kStored, Input::kFloat, 4, &avx2::linear_dense_few});
   list.push_back({"avx2", Isa::kAvx2, type, WeightLayout::kStored, Input::kFloat, kAny, &avx2::linear_dense});
+  list.push_back(onednn_f32(type));
 }
 
 void add_packed(List& list, TensorType type) {
-  const RunTile rounded = q8_layout(type) == Q8Layout::kBlocks32 ? &avx2::linear_q8_32 : &avx2::linear_q8_k;
-  list.push_back({"avx2", Isa::kAvx2, type, WeightLayout::kInterleaved8, Input::kRounded, kAny, rounded});
+  const bool small = q8_layout(type) == Q8Layout::kBlocks32;
+  list.push_back({"avx512", Isa::kAvx512, type, WeightLayout::kInterleaved16, Input::kRounded, kAny,
+                  small ? &avx512::linear_q8_32 : &avx512::linear_q8_k});
+  list.push_back({"avx512", Isa::kAvx512, type, WeightLayout::kInterleaved16, Input::kFloat, kAny,
+                  &avx512::linear_f32_interleaved});
+  list.push_back({"avx2", Isa::kAvx2, type, WeightLayout::kInterleaved8, Input::kRounded, kAny,
+                  small ? &avx2::linear_q8_32 : &avx2::linear_q8_k});
   list.push_back({"avx2", Isa::kAvx2, type, WeightLayout::kInterleaved8, Input::kFloat, kAny,
                   &avx2::linear_f32_interleaved});
+  list.push_back(onednn_f32(type));
+}
+
+void add_int8(List& list) {
+  list.push_back({"avx512", Isa::kAvx512, kI8, WeightLayout::kInterleaved16, Input::kRounded, kAny,
+                  &avx512::linear_int8});
+  list.push_back({"avx2", Isa::kAvx2, kI8, WeightLayout::kInterleaved8, Input::kRounded, kAny, &avx2::linear_int8});
+  list.push_back({"onednn", Isa::kBaseline, kI8, WeightLayout::kStored, Input::kRounded, kAny, &onednn::linear_int8,
+                  &onednn::why_no_int8});
 }
 
 List make_list() {
@@ -38,7 +63,7 @@ List make_list() {
   for (const TensorType type : {kF32, kF16, kBF16}) add_dense(list, type);
   for (const TypeTraits& type : tensor_types())
     if (type.packed()) add_packed(list, type.type);
-  list.push_back({"avx2", Isa::kAvx2, kI8, WeightLayout::kInterleaved8, Input::kRounded, kAny, &avx2::linear_int8});
+  add_int8(list);
   for (const TypeTraits& type : tensor_types()) {
     const bool int8 = type.type == kI8;
     list.push_back({"reference", Isa::kBaseline, type.type, WeightLayout::kStored,

@@ -18,6 +18,9 @@ struct Level {
 
 // Best first, reference last.
 constexpr Level kLevels[] = {
+    // Little of a model's time is spent here: the AVX-512 level has linears of its own and AVX2's everything else.
+    {Isa::kAvx512,
+     {"avx512", &avx2::rms_norm, &avx2::layer_norm, &avx2::add_into, &avx2::silu_gate, &avx2::rope, &avx2::attention}},
     {Isa::kAvx2,
      {"avx2", &avx2::rms_norm, &avx2::layer_norm, &avx2::add_into, &avx2::silu_gate, &avx2::rope, &avx2::attention}},
     {Isa::kBaseline,
@@ -31,9 +34,9 @@ void report_linears(void (*row)(void* context, const KernelReport& report), void
     for (const LinearKernel& kernel : linear_kernels()) {
       if (kernel.type != type.type) continue;
       const bool general = kernel.most_tokens == INT64_MAX;
-      const bool fits = supported(kernel.needs) && (decode == nullptr || decode->layout == kernel.layout);
+      const bool fits = *kernel.refusal() == '\0' && (decode == nullptr || decode->layout == kernel.layout);
       const bool chosen = fits && (general ? prefill == nullptr : decode == nullptr);
-      std::string reason = chosen ? "best of this list" : why_unsupported(kernel.needs);
+      std::string reason = chosen ? "best of this list" : kernel.refusal();
       if (reason.empty()) reason = fits ? "a better one comes first" : "wants another layout of the weight";
       row(context, {"linear " + std::string(type.name) + (general ? ", many tokens" : ", few tokens"), kernel.name,
                     chosen, reason});

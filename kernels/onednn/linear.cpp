@@ -1,0 +1,111 @@
+#include "kernels/onednn/onednn.h"
+
+#include <algorithm>
+#include <cstddef>
+
+#include "kernels/api/tensor_type.h"
+#include "kernels/dispatch/ops.h"
+
+#ifdef RETORT_HAVE_ONEDNN
+#include <dnnl.h>
+
+#include "kernels/onednn/prepare_thread.h"
+
+namespace retort::kernels::onednn {
+namespace {
+
+constexpr std::int64_t kDepth = 256;  // whole blocks of every packed type
+
+// A product whose every pair of neighbours needs more than 16 bits: a kernel for processors without VNNI that
+// saturates there gives a wrong sum.
+const char* test_int8() noexcept {
+  prepare_thread();
+  constexpr int kTokens = 9, kRows = 17, kColumns = 70;
+  std::int8_t a[kTokens * kColumns], b[kRows * kColumns];
+  std::int32_t c[kTokens * kRows];
+  for (int i = 0; i < kTokens * kColumns; ++i) a[i] = static_cast<std::int8_t>(i % 3 == 0 ? -127 : 127);
+  for (int i = 0; i < kRows * kColumns; ++i) b[i] = static_cast<std::int8_t>(i % 5 == 0 ? -127 : 127);
+  const std::int32_t zero = 0;
+  if (dnnl_gemm_s8s8s32('N', 'T', 'F', kTokens, kRows, kColumns, 1.0f, a, kColumns, 0, b, kColumns, 0, 0.0f, c, kRows,
+                        &zero) != dnnl_success)
+    return "oneDNN refuses s8 products";
+  for (int t = 0; t < kTokens; ++t) {
+    for (int r = 0; r < kRows; ++r) {
+      int sum = 0;
+      for (int k = 0; k < kColumns; ++k) sum += a[t * kColumns + k] * b[r * kColumns + k];
+      if (c[t * kRows + r] != sum) return "oneDNN's s8 products saturate on this processor";
+    }
+  }
+  return "";
+}
+
+const char* test_f32() noexcept {
+  prepare_thread();
+  const float a[2] = {3, 4}, b[2] = {5, 6};
+  float c = 0;
+  if (dnnl_sgemm('N', 'T', 1, 1, 2, 1.0f, a, 2, b, 2, 0.0f, &c, 1) != dnnl_success || c != 39)
+    return "oneDNN refuses f32 products";
+  return "";
+}
+
+}  // namespace
+
+const char* why_no_f32() noexcept {
+  static const char* const why = test_f32();
+  return why;
+}
+
+const char* why_no_int8() noexcept {
+  static const char* const why = test_int8();
+  return why;
+}
+
+void linear_f32(const LinearTile& tile) {
+  const auto columns = static_cast<std::size_t>(tile.columns);
+  const std::size_t bytes = row_bytes(tile.type, columns);
+  const auto* const weights = static_cast<const std::byte*>(tile.weights);
+  for (std::int64_t k = 0; k < tile.columns; k += kDepth) {
+    const std::int64_t depth = std::min(kDepth, tile.columns - k);
+    const std::size_t skip = row_bytes(tile.type, static_cast<std::size_t>(k));
+    for (std::int64_t row = 0; row < tile.rows; ++row)
+      decode(tile.type, weights + static_cast<std::size_t>(tile.first_row + row) * bytes + skip,
+             tile.scratch + row * depth, static_cast<std::size_t>(depth));
+    dnnl_sgemm('N', 'T', tile.m, tile.rows, depth, 1.0f, tile.x + k, tile.x_stride, tile.scratch, depth,
+               k > 0 ? 1.0f : 0.0f, tile.y + tile.first_row, tile.y_stride);
+  }
+}
+
+void linear_int8(const LinearTile& tile) {
+  const auto* const weights = static_cast<const std::int8_t*>(tile.weights) + tile.first_row * tile.columns;
+  auto* const sums = reinterpret_cast<std::int32_t*>(tile.scratch);
+  const std::int32_t zero = 0;
+  const std::ptrdiff_t row = tile.m > 1 ? tile.rounded[1].codes - tile.rounded[0].codes : tile.columns;
+  constexpr std::int64_t kTokens = 256;  // sums of one step fit the scratch
+  for (std::int64_t t = 0; t < tile.m; t += kTokens) {
+    const std::int64_t count = std::min(kTokens, tile.m - t);
+    dnnl_gemm_s8s8s32('N', 'T', 'F', count, tile.rows, tile.columns, 1.0f, tile.rounded[t].codes, row, 0, weights,
+                      tile.columns, 0, 0.0f, sums, tile.rows, &zero);
+    for (std::int64_t i = 0; i < count; ++i) {
+      float* const y = tile.y + (t + i) * tile.y_stride + tile.first_row;
+      for (std::int64_t r = 0; r < tile.rows; ++r)
+        y[r] = static_cast<float>(sums[i * tile.rows + r]) *
+               (tile.rounded[t + i].scales[0] * tile.row_scales[tile.first_row + r]);
+    }
+  }
+}
+
+}  // namespace retort::kernels::onednn
+
+#else
+
+namespace retort::kernels::onednn {
+
+const char* why_no_f32() noexcept { return "built without oneDNN"; }
+const char* why_no_int8() noexcept { return "built without oneDNN"; }
+// Never chosen: the two functions above say why.
+void linear_f32(const LinearTile&) {}
+void linear_int8(const LinearTile&) {}
+
+}  // namespace retort::kernels::onednn
+
+#endif
