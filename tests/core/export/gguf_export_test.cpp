@@ -1,4 +1,5 @@
 #include <QTest>
+#include <nlohmann/json.hpp>
 
 #include "core/export/gguf_export.h"
 #include "core/export/llama_metadata.h"
@@ -48,6 +49,49 @@ std::map<std::string, WeightHandle> rough_candidate(const Model& model) {
   for (std::size_t i = 0; i < model.weights.size(); ++i)
     if (model.weights[i].shape.size() == 2) handles[model.graph.weights[i].name] = rough_q8(model.weights[i]);
   return handles;
+}
+
+// The micro model's folder with another tokenizer.
+void put_folder(const std::filesystem::path& folder, const nlohmann::json& tokenizer, const std::string& tokenizer_config) {
+  for (const char* name : {"config.json", "model.safetensors"}) put_file(folder / name, get_file(data("micro-llama-hf") / name));
+  put_file(folder / "tokenizer.json", tokenizer.dump());
+  put_file(folder / "tokenizer_config.json", tokenizer_config);
+}
+
+nlohmann::json micro_tokenizer() { return nlohmann::json::parse(get_file(data("micro-llama-hf") / "tokenizer.json")); }
+
+// As Llama 2's: byte fallback, a space before the text, every pair that makes a token a merge, in the order of the ids.
+nlohmann::json sentencepiece_tokenizer() {
+  nlohmann::json vocabulary = {{"<unk>", 0}, {"<s>", 1}, {"</s>", 2}};
+  char byte[8];
+  for (int i = 0; i < 256; ++i) {
+    std::snprintf(byte, sizeof(byte), "<0x%02X>", static_cast<unsigned>(i));
+    vocabulary[byte] = 3 + i;
+  }
+  std::vector<std::string> pieces = {"th", "\xe2\x96\x81t", "he", "\xe2\x96\x81th", "\xe2\x96\x81the", "er", "the", "in", "\xe2\x96\x81\xe2\x96\x81",
+                                     "\xe2\x96\x81", "t", "h", "e", "r", "i", "n", "a", "o", "1", ".", "\xc3\xa9"};
+  int id = 259;
+  for (const std::string& piece : pieces) vocabulary[piece] = id++;
+  nlohmann::json merges = nlohmann::json::array();
+  for (const std::string& piece : pieces)
+    for (std::size_t cut = 1; cut < piece.size(); ++cut)
+      if (vocabulary.contains(piece.substr(0, cut)) && vocabulary.contains(piece.substr(cut)))
+        merges.push_back({piece.substr(0, cut), piece.substr(cut)});
+  const auto special = [](int at, const char* text) {
+    return nlohmann::json{{"id", at}, {"content", text}, {"single_word", false}, {"lstrip", false}, {"rstrip", false}, {"normalized", false}, {"special", true}};
+  };
+  const nlohmann::json bos = {{"SpecialToken", {{"id", "<s>"}, {"type_id", 0}}}}, text = {{"Sequence", {{"id", "A"}, {"type_id", 0}}}};
+  return {{"version", "1.0"}, {"truncation", nullptr}, {"padding", nullptr},
+          {"added_tokens", {special(0, "<unk>"), special(1, "<s>"), special(2, "</s>")}},
+          {"normalizer", {{"type", "Sequence"}, {"normalizers", {{{"type", "Prepend"}, {"prepend", "\xe2\x96\x81"}},
+              {{"type", "Replace"}, {"pattern", {{"String", " "}}}, {"content", "\xe2\x96\x81"}}}}}},
+          {"pre_tokenizer", nullptr},
+          {"post_processor", {{"type", "TemplateProcessing"}, {"single", {bos, text}}, {"pair", {bos, text}},
+              {"special_tokens", {{"<s>", {{"id", "<s>"}, {"ids", {1}}, {"tokens", {"<s>"}}}}}}}},
+          {"decoder", {{"type", "Sequence"}, {"decoders", {{{"type", "Replace"}, {"pattern", {{"String", "\xe2\x96\x81"}}}, {"content", " "}},
+              {{"type", "ByteFallback"}}, {{"type", "Fuse"}}, {{"type", "Strip"}, {"content", " "}, {"start", 1}, {"stop", 0}}}}}},
+          {"model", {{"type", "BPE"}, {"dropout", nullptr}, {"unk_token", "<unk>"}, {"continuing_subword_prefix", nullptr},
+              {"end_of_word_suffix", nullptr}, {"fuse_unk", true}, {"byte_fallback", true}, {"vocab", vocabulary}, {"merges", merges}}}};
 }
 
 }  // namespace
@@ -200,6 +244,74 @@ class GgufExportTest : public QObject {
       QCOMPARE(interleaved_source_row(16 + i, 8, 8), 16 + whole[static_cast<std::size_t>(i)]);
       QCOMPARE(interleaved_source_row(16 + i, 8, 4), 16 + half[static_cast<std::size_t>(i)]);
     }
+  }
+
+  void turnsSentencePieceIntoScores() {
+    const Scratch scratch;
+    nlohmann::json tokenizer = sentencepiece_tokenizer();
+    put_folder(scratch / "hf", tokenizer, R"({"bos_token":"<s>","eos_token":"</s>","unk_token":"<unk>","add_bos_token":true})");
+    const auto model = open_model(scratch / "hf");
+    OK(model);
+    QVERIFY(model->tokenizer);
+    OK(export_gguf(*model, {}, scratch / "out.gguf", JobContext()));
+    const auto checked = verify_file(scratch / "out.gguf", *model, {.backend = "cpu", .threads = 1}, JobContext());
+    OK(checked);
+    QVERIFY2(checked->passed(), shown(*checked).c_str());
+    const auto opened = open_checkpoint(scratch / "out.gguf");
+    OK(opened);
+    QCOMPARE((*opened)->metadata.string_at("tokenizer.ggml.model").value_or(""), std::string("llama"));
+    QCOMPARE((*opened)->metadata.bool_at("tokenizer.ggml.add_bos_token").value_or(false), true);
+    QCOMPARE((*opened)->metadata.bool_at("tokenizer.ggml.add_space_prefix").value_or(false), true);
+    const auto& types = std::get<std::vector<std::int32_t>>((*opened)->metadata.array_at("tokenizer.ggml.token_type")->values);
+    QCOMPARE(types.size(), std::size_t{384});
+    QCOMPARE(types[0], 2);     // unknown
+    QCOMPARE(types[1], 3);     // control
+    QCOMPARE(types[13], 6);    // byte
+    QCOMPARE(types[259], 1);   // normal
+    QCOMPARE(types[383], 5);   // unused: the embedding has more rows than the tokenizer has tokens
+
+    // Without one of its merges the ranks say something that scores cannot.
+    tokenizer["model"]["merges"].erase(tokenizer["model"]["merges"].size() - 1);
+    for (auto& merge : tokenizer["model"]["merges"])
+      if (merge == nlohmann::json{"th", "e"}) merge = nlohmann::json{"h", "e"};
+    put_folder(scratch / "odd", tokenizer, "{}");
+    const auto odd = open_model(scratch / "odd");
+    OK(odd);
+    const auto refused = export_gguf(*odd, {}, scratch / "odd.gguf", JobContext());
+    QVERIFY(!refused.ok());
+    QCOMPARE(refused.error().code, ErrorCode::kUnsupported);
+    QVERIFY(error_text(refused.error()).find("merges") != std::string::npos);
+  }
+
+  void namesPreTokenizers() {
+    const Scratch scratch;
+    const nlohmann::json byte_level = {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", true}};
+    nlohmann::json without_regex = byte_level;
+    without_regex["use_regex"] = false;
+    const std::string words = R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+    const auto split = [&](const std::string& pattern) {
+      return nlohmann::json{{"type", "Sequence"}, {"pretokenizers", {{{"type", "Split"}, {"pattern", {{"Regex", pattern}}}, {"behavior", "Isolated"}, {"invert", false}}, without_regex}}};
+    };
+    const auto exported = [&](const nlohmann::json& pre, bool ignore_merges) -> std::string {
+      nlohmann::json tokenizer = micro_tokenizer();
+      tokenizer["pre_tokenizer"] = pre;
+      tokenizer["model"]["ignore_merges"] = ignore_merges;
+      put_folder(scratch / "hf", tokenizer, "{}");
+      const auto model = open_model(scratch / "hf");
+      if (!model) return error_text(model.error());
+      const auto report = export_gguf(*model, {}, scratch / "out.gguf", JobContext());
+      if (!report) return std::string(error_name(report.error().code));
+      const auto checked = verify_file(scratch / "out.gguf", *model, {.backend = "cpu", .threads = 1}, JobContext());
+      if (!checked || !checked->passed()) return checked ? shown(*checked) : error_text(checked.error());
+      return (*open_checkpoint(scratch / "out.gguf"))->metadata.string_at("tokenizer.ggml.pre").value_or("");
+    };
+    QCOMPARE(exported(byte_level, false), std::string("gpt-2"));
+    QCOMPARE(exported(split(words), true), std::string("llama-bpe"));
+    QCOMPARE(exported(split(words), false), std::string("smaug-bpe"));
+    QCOMPARE(exported(split("[a-z]+"), false), std::string("unsupported"));
+    nlohmann::json prefixed = byte_level;
+    prefixed["add_prefix_space"] = true;
+    QCOMPARE(exported(prefixed, false), std::string("unsupported"));
   }
 
   void turnsTheSharedFolders() {
