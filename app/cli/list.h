@@ -15,6 +15,8 @@ void add_eval(CLI::App& app, Context& context);
 void add_bench(CLI::App& app, Context& context);
 void add_export(CLI::App& app, Context& context);
 void add_verify(CLI::App& app, Context& context);
+void add_quantize(CLI::App& app, Context& context);
+void add_study(CLI::App& app, Context& context);
 void add_devices(CLI::App& app, Context& context);
 
 inline constexpr AddCommand kCommands[] = {
@@ -26,6 +28,8 @@ inline constexpr AddCommand kCommands[] = {
     add_bench,
     add_export,
     add_verify,
+    add_quantize,
+    add_study,
     add_devices,
 };
 

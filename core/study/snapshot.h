@@ -62,7 +62,7 @@ struct CandidateInfo {
 
   // The figures that charts and goals use: kld_mean, perplexity, top1_agreement, accuracy (over all labelled sets),
   // size, decode, prefill, time_to_first_token, p50 …; absent when not measured.
-  std::optional<Figure> figure(std::string_view name) const;
+  std::optional<Figure> figure(std::string_view measure) const;
 };
 
 // Limits that the user sets with sliders; absent: no limit.

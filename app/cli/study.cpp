@@ -1,0 +1,182 @@
+// `retort study new|run|show|report|export`: the whole job from a study file.
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <nlohmann/json.hpp>
+
+#include "app/cli/list.h"
+#include "app/cli/study_show.h"
+#include "core/export/gguf_export.h"
+#include "core/study/study.h"
+#include "core/study/study_export.h"
+
+namespace retort::cli {
+namespace {
+
+struct Options {
+  CommonOptions common;
+  std::string study, model, output, candidate;
+  std::vector<std::string> data, levels, recipes;
+  std::int64_t context = 512;
+  bool only_estimate = false;
+};
+
+// "F" or "F:role"; a colon that no role follows belongs to the name.
+Result<std::pair<std::string, DataRole>> data_of(const std::string& word) {
+  const auto colon = word.rfind(':');
+  if (colon != std::string::npos) {
+    const std::string role = word.substr(colon + 1);
+    for (const DataRole known : {DataRole::kCalibration, DataRole::kTraining, DataRole::kEvaluation})
+      if (role == data_role_name(known)) return std::pair{word.substr(0, colon), known};
+    if (role.find_first_of("/.") == std::string::npos)
+      return Error{.code = ErrorCode::kBadArgument, .place = "--data " + word, .expected = "calibration, training or evaluation after the colon", .found = role};
+  }
+  return std::pair{word, DataRole::kEvaluation};
+}
+
+Result<std::vector<Recipe>> recipes_of(const Options& options) {
+  std::vector<Recipe> recipes;
+  for (const std::string& file : options.recipes) {
+    RETORT_TRY(const std::string text, read_text_file(file, 1 << 20));
+    RETORT_TRY(auto recipe, recipe_from_json(text));
+    recipes.push_back(std::move(recipe));
+  }
+  for (Recipe& preset : preset_recipes()) {
+    const bool wished = std::find(options.levels.begin(), options.levels.end(), preset.stages.front().level) != options.levels.end();
+    if (wished || (options.levels.empty() && options.recipes.empty())) recipes.push_back(std::move(preset));
+  }
+  for (const std::string& level : options.levels)
+    if (std::none_of(recipes.begin(), recipes.end(), [&](const Recipe& recipe) { return !recipe.stages.empty() && recipe.stages.front().level == level; }))
+      return Error{.code = ErrorCode::kBadArgument, .place = "--levels", .expected = "names of presets", .found = level};
+  return recipes;
+}
+
+Result<void> create(const Options& options, Context& context) {
+  RETORT_TRY(std::vector<Recipe> recipes, recipes_of(options));
+  std::vector<std::pair<std::string, DataRole>> data;
+  bool calibration = false;
+  for (const std::string& word : options.data) {
+    RETORT_TRY(auto one, data_of(word));
+    calibration = calibration || one.second == DataRole::kCalibration;
+    data.push_back(std::move(one));
+  }
+  RETORT_TRY(const auto study, Study::create(options.study));
+  const auto fill = [&]() -> Result<void> {
+    show_progress(context);
+    RETORT_CHECK(study->set_source(options.model, context.job));
+    for (const auto& [path, role] : data) RETORT_CHECK(study->add_data(path, role, {}, context.job));
+    RETORT_CHECK(study->set_context(options.context));
+    RETORT_CHECK(study->set_threads(options.common.threads));
+    for (Recipe& recipe : recipes) {
+      // Without a calibration text there is nothing to weigh by.
+      if (!calibration && options.recipes.empty()) {
+        recipe.stages.front().importance = false;
+        recipe.name = recipe.stages.front().level;
+      }
+      RETORT_TRY([[maybe_unused]] const auto id, study->add_candidate(recipe));
+    }
+    return {};
+  };
+  const Result<void> filled = fill();
+  end_progress();
+  if (!filled) {   // half a study is none
+    std::error_code ignored;
+    std::filesystem::remove(options.study, ignored);
+    return filled;
+  }
+  print_study(study->snapshot());
+  return {};
+}
+
+Result<void> run(const Options& options, Context& context) {
+  RETORT_TRY(const auto study, Study::open(options.study));
+  const RunEstimate estimate = estimate_run(*study);
+  fmt::print(stderr, "About {:.0f} to {:.0f} s; {} of memory ({} free); {} of disk ({} free)\n", estimate.seconds_low, estimate.seconds_high,
+             human_bytes(estimate.memory_bytes), human_bytes(estimate.free_memory_bytes), human_bytes(estimate.disk_bytes), human_bytes(estimate.free_disk_bytes));
+  if (!estimate.problem.empty()) fmt::print(stderr, "{}\n", estimate.problem);
+  if (options.only_estimate) return {};
+  show_progress(context);
+  RETORT_CHECK(run_study(study, context.job, {}));
+  end_progress();
+  const StudySnapshot snapshot = study->snapshot();
+  if (options.common.json) fmt::print("{}\n", study_as_json(snapshot));
+  else print_study(snapshot);
+  return {};
+}
+
+Result<void> show(const Options& options, Context&) {
+  RETORT_TRY(const auto study, Study::open(options.study));
+  if (options.common.json) fmt::print("{}\n", study_as_json(study->snapshot()));
+  else print_study(study->snapshot());
+  return {};
+}
+
+Result<void> report(const Options& options, Context&) {
+  RETORT_TRY(const auto study, Study::open(options.study));
+  RETORT_CHECK(write_report(study->snapshot(), options.output));
+  fmt::print("{}\n", options.output);
+  return {};
+}
+
+Result<void> export_candidate(const Options& options, Context& context) {
+  const auto start = std::chrono::steady_clock::now();
+  RETORT_TRY(const auto study, Study::open(options.study));
+  const StudySnapshot snapshot = study->snapshot();
+  std::vector<std::string> names;
+  std::optional<std::int64_t> id;
+  for (const CandidateInfo& candidate : snapshot.candidates) {
+    names.push_back(candidate.name);
+    const bool by_level = !candidate.recipe.stages.empty() && candidate.recipe.stages.front().level == options.candidate;
+    if (candidate.name == options.candidate || (by_level && !id)) id = candidate.id;
+  }
+  if (options.candidate == "recommended") id = snapshot.recommendation.candidate;
+  if (!id)
+    return Error{.code = ErrorCode::kNotFound, .file = options.study, .place = "candidate " + options.candidate, .expected = fmt::format("one of {}", fmt::join(names, ", ")), .found = "none of this name"};
+  show_progress(context);
+  RETORT_TRY(const ExportReport written, export_study_candidate(*study, *id, options.output, context.job));
+  end_progress();
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  if (options.common.json) {
+    const nlohmann::ordered_json out = {{"output", written.output.string()}, {"bytes", written.bytes}, {"bits_per_weight", written.bits_per_weight},
+                                        {"seconds", seconds}, {"peak_memory_bytes", peak_memory_bytes()}};
+    fmt::print("{}\n", out.dump(2));
+    return {};
+  }
+  fmt::print("{} · {} · {:.2f} bits per weight · {:.1f} s\n", written.output.string(), human_bytes(written.bytes), written.bits_per_weight, seconds);
+  for (const std::string& note : written.notes) fmt::print("  {}\n", note);
+  return {};
+}
+
+}  // namespace
+
+void add_study(CLI::App& app, Context& context) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand("study", "The whole job from a study file: new, run, show, report, export");
+  command->require_subcommand(1);
+  const auto add = [&](const char* name, const char* help, Result<void> (*action)(const Options&, Context&)) {
+    CLI::App* sub = command->add_subcommand(name, help);
+    sub->add_option("study", options->study, "Study file, NAME.retort")->required();
+    sub->callback([options, &context, action] { finish(context, action(*options, context)); });
+    return sub;
+  };
+  CLI::App* made = add("new", "Make a study of a model and data", create);
+  made->add_option("--model", options->model, "GGUF file or Hugging Face folder")->required();
+  made->add_option("--data", options->data, "F or F:role; calibration, training or evaluation (the default)");
+  made->add_option("--levels", options->levels, "Only these presets, separated by commas")->delimiter(',');
+  made->add_option("--recipe", options->recipes, "A recipe as JSON, instead of or beside --levels");
+  made->add_option("--context", options->context, "Tokens per chunk of text");
+  made->add_option("--threads", options->common.threads, "Threads; 0 takes all cores")->check(CLI::Range(0, 1024));
+  CLI::App* ran = add("run", "Do everything that is missing; goes on where it was stopped", run);
+  ran->add_flag("--estimate", options->only_estimate, "Only say how long and how much it will take");
+  add_json(*ran, options->common);
+  add_json(*add("show", "Figures and recommendation", show), options->common);
+  CLI::App* reported = add("report", "Write one HTML page with charts and figures", report);
+  reported->add_option("-o,--output", options->output, "HTML file to write")->required();
+  CLI::App* exported = add("export", "Write a candidate as GGUF", export_candidate);
+  exported->add_option("candidate", options->candidate, "Its name or level, or \"recommended\"")->required();
+  exported->add_option("-o,--output", options->output, "GGUF file to write")->required();
+  add_json(*exported, options->common);
+}
+
+}  // namespace retort::cli

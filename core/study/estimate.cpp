@@ -1,0 +1,137 @@
+// What a run will take: from rates of what this study already measured, else from this machine's limits.
+#include <algorithm>
+#include <cmath>
+#include <mutex>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "core/measure/hardware.h"
+#include "core/study/runner.h"
+
+namespace retort {
+namespace {
+
+// Share of the machine's multiply-add limit that evaluation reaches, and weights packed per second and thread: typical
+// of the reference machine, used until the study has rates of its own.
+constexpr double kEvaluationShare = 0.35;
+constexpr double kDecodeShare = 0.5;
+constexpr double kPackedPerSecond = 6e7;
+
+// Measured once per process: it takes a second, and the machine does not change.
+const MachineLimits& limits(int threads) {
+  static std::mutex mutex;
+  static std::map<int, MachineLimits> known;
+  const std::lock_guard lock(mutex);
+  auto found = known.find(threads);
+  if (found == known.end()) found = known.emplace(threads, measure_limits(threads)).first;
+  return found->second;
+}
+
+// Seconds per token of a full evaluation pass, from evaluations of this study when there are any.
+double seconds_per_token(const StudySnapshot& snapshot, const Model& model) {
+  double seconds = 0, tokens = 0;
+  for (const CandidateInfo& candidate : snapshot.candidates)
+    for (const auto& [name, evaluation] : candidate.evaluations)
+      if (evaluation.task == "kld" || evaluation.task == "perplexity") {
+        seconds += evaluation.seconds;
+        tokens += 2.0 * static_cast<double>(evaluation.n);   // half of each chunk is scored
+      }
+  if (tokens > 0) return seconds / tokens;
+  const double operations = 2.0 * static_cast<double>(model.parameters());
+  return operations / std::max(1e9, kEvaluationShare * limits(snapshot.threads).f32_operations_per_second);
+}
+
+struct Sums {
+  double seconds = 0;
+  std::uint64_t disk = 0, memory = 0;
+};
+
+}  // namespace
+
+RunEstimate estimate_run(const Study& study) {
+  RunEstimate estimate;
+  const auto* own = dynamic_cast<const StudyImpl*>(&study);
+  const StudySnapshot snapshot = study.snapshot();
+  const Hardware hardware = describe_hardware();
+  estimate.free_memory_bytes = hardware.free_memory_bytes;
+  estimate.free_disk_bytes = free_disk_bytes(study.store()->usage().folder);
+  const auto source = own ? const_cast<StudyImpl*>(own)->source_model()
+                          : Result<std::shared_ptr<const Model>>(Error{.code = ErrorCode::kNotFound, .place = "source"});
+  if (!source) {
+    estimate.problem = "The study has no model that opens.";
+    return estimate;
+  }
+  const Model& model = **source;
+  const StudyDocument document = own->document();
+  const double token_seconds = seconds_per_token(snapshot, model);
+  const auto parameters = static_cast<double>(model.parameters());
+  const double bandwidth = std::max(1e9, kDecodeShare * limits(snapshot.threads).read_bytes_per_second);
+  std::map<std::string, const DataInfo*> data;
+  for (const DataInfo& info : snapshot.data) data[info.name] = &info;
+
+  Sums sums;
+  std::set<Digest> counted;
+  for (const RunStep& step : plan_steps(document)) {
+    const CandidateRecord* candidate = document.find(step.candidate);
+    const auto info = std::find_if(snapshot.candidates.begin(), snapshot.candidates.end(), [&](const CandidateInfo& one) { return one.id == step.candidate; });
+    const bool known = candidate && info != snapshot.candidates.end();
+    switch (step.kind) {
+      case StepKind::kImportance: {
+        std::error_code ignored;
+        if (std::filesystem::exists(own->artifact(importance_key(document), ".imatrix.gguf"), ignored)) break;
+        double tokens = 0;
+        for (const DataInfo& one : snapshot.data)
+          if (one.role == DataRole::kCalibration && one.kind == DataKind::kText) tokens += static_cast<double>(one.tokens);
+        sums.seconds += std::min(tokens, static_cast<double>(kCalibrationChunks * document.context)) * token_seconds;
+        break;
+      }
+      case StepKind::kTensors: {
+        const auto plan = const_cast<StudyImpl*>(own)->plan(step.candidate);
+        if (!plan) break;
+        double weights = 0;
+        for (const DerivedTensor& tensor : (*plan)->tensors) {
+          if (!counted.insert(tensor.key).second || own->store()->contains(tensor.key)) continue;
+          const WeightHandle& weight = model.weights[static_cast<std::size_t>(tensor.weight)];
+          double elements = 1;
+          for (const std::int64_t extent : weight.shape) elements *= static_cast<double>(extent);
+          weights += elements;
+          sums.disk += static_cast<std::uint64_t>(elements * kernels::traits(tensor.type).bits_per_weight() / 8) + 256;
+        }
+        sums.seconds += weights / (kPackedPerSecond * std::max(1, snapshot.threads));
+        break;
+      }
+      case StepKind::kText:
+        if (known && !info->evaluations.contains(step.data)) sums.seconds += static_cast<double>(data[step.data]->tokens) * token_seconds;
+        break;
+      case StepKind::kAnswers:
+        // Tokens of an example are read once per choice or spoken one by one: about three times its length.
+        if (known && !info->evaluations.contains(step.data)) sums.seconds += 3 * static_cast<double>(data[step.data]->tokens) * token_seconds;
+        break;
+      case StepKind::kSpeed:
+        if (known && !info->bench) {
+          const BenchOptions options;
+          const double per_token = parameters * std::max(1.0, info->bits_per_weight) / 8 / bandwidth;
+          sums.seconds += 1 + 4 * static_cast<double>(options.prompt) * token_seconds + static_cast<double>(options.generate) * per_token;
+        }
+        break;
+    }
+    if (known) sums.memory = std::max(sums.memory, info->predicted_memory);
+  }
+  // Two models at once while text is compared: the candidate and the original.
+  std::uint64_t original = 0;
+  for (const CandidateInfo& candidate : snapshot.candidates)
+    if (candidate.is_original) original = candidate.predicted_memory;
+  estimate.memory_bytes = sums.memory + original;
+  estimate.disk_bytes = sums.disk;
+  estimate.seconds_low = 0.6 * sums.seconds;
+  estimate.seconds_high = 1.8 * sums.seconds;
+  const auto gigabytes = [](std::uint64_t bytes) { return static_cast<double>(bytes) / 1e9; };
+  if (estimate.disk_bytes > estimate.free_disk_bytes)
+    estimate.problem = fmt::format("The tensors need {:.2f} GB on the disk, {:.2f} GB are free.", gigabytes(estimate.disk_bytes), gigabytes(estimate.free_disk_bytes));
+  else if (estimate.memory_bytes > estimate.free_memory_bytes && estimate.free_memory_bytes > 0)
+    estimate.problem = fmt::format("Measuring needs {:.2f} GB of memory, {:.2f} GB are free.", gigabytes(estimate.memory_bytes), gigabytes(estimate.free_memory_bytes));
+  return estimate;
+}
+
+}  // namespace retort

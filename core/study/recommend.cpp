@@ -1,0 +1,238 @@
+// One recommendation: the smallest candidate within the goals whose loss is acceptable, with its reasons. "Better" is
+// said only with a paired test behind it.
+#include <algorithm>
+#include <cmath>
+
+#include <fmt/format.h>
+
+#include "core/evaluate/statistics.h"
+#include "core/study/study.h"
+
+namespace retort {
+namespace {
+
+// Nats per token. Without a goal of the user's: about one in ten next words changes, answers as a rule do not.
+constexpr double kUsualLoss = 0.05;
+// Sizes closer than this are the same size to a person.
+constexpr double kSameSize = 0.02;
+
+std::string megabytes(double bytes) {
+  return bytes >= 1e9 ? fmt::format("{:.2f} GB", bytes / 1e9) : fmt::format("{:.1f} MB", bytes / 1e6);
+}
+std::string loss_text(double kld) { return kld < 0.001 ? fmt::format("{:.5f}", kld) : fmt::format("{:.4f}", kld); }
+
+double size_of(const CandidateInfo& candidate) { return static_cast<double>(candidate.bytes); }
+double loss_of(const CandidateInfo& candidate) {
+  const auto kld = candidate.figure("kld_mean");
+  return kld ? kld->value : 0;
+}
+
+// The rows of two candidates side by side, over all sets that both were measured on.
+struct Pairs {
+  std::vector<double> a, b;
+};
+Pairs pair_rows(const CandidateInfo& a, const CandidateInfo& b, bool text) {
+  Pairs pairs;
+  for (const auto& [name, first] : a.evaluations) {
+    const auto second = b.evaluations.find(name);
+    if (second == b.evaluations.end()) continue;
+    const bool is_text = first.task == "kld" || first.task == "perplexity";
+    if (is_text != text || first.rows.size() != second->second.rows.size()) continue;
+    for (std::size_t i = 0; i < first.rows.size(); ++i) {
+      pairs.a.push_back(text ? first.rows[i].kld : (first.rows[i].correct ? 1.0 : 0.0));
+      pairs.b.push_back(text ? second->second.rows[i].kld : (second->second.rows[i].correct ? 1.0 : 0.0));
+    }
+  }
+  return pairs;
+}
+Comparison compare_loss(const CandidateInfo& a, const CandidateInfo& b) {
+  const Pairs pairs = pair_rows(a, b, true);
+  return compare_rows(pairs.a, pairs.b, true, 0);
+}
+Comparison compare_answers(const CandidateInfo& a, const CandidateInfo& b) {
+  const Pairs pairs = pair_rows(a, b, false);
+  return compare_rows(pairs.a, pairs.b, false, 0);
+}
+
+struct Failing {
+  std::string goal;      // "size 145 MB is above 110 MB"
+  double excess = 0;     // relative
+};
+
+std::vector<Failing> failing_goals(const CandidateInfo& candidate, const Goals& goals) {
+  std::vector<Failing> failing;
+  const auto limit = [&](const std::optional<double>& goal, const char* figure, bool at_most, const char* name, auto text) {
+    if (!goal) return;
+    const auto value = candidate.figure(figure);
+    if (!value) return failing.push_back({fmt::format("{} is not measured", name), 1});
+    if (at_most ? value->value <= *goal : value->value >= *goal) return;
+    const double excess = *goal > 0 ? std::abs(value->value - *goal) / *goal : 1;
+    failing.push_back({fmt::format("{} {} is {} {}", name, text(value->value), at_most ? "above" : "below", text(*goal)), excess});
+  };
+  const auto seconds = [](double value) { return fmt::format("{:.0f} ms", 1000 * value); };
+  const auto rate = [](double value) { return fmt::format("{:.0f} tokens/s", value); };
+  const auto percent = [](double value) { return fmt::format("{:.1f} %", 100 * value); };
+  limit(goals.max_bytes, "size", true, "size", megabytes);
+  limit(goals.max_kld ? goals.max_kld : std::optional(kUsualLoss), "kld_mean", true, "loss", loss_text);
+  limit(goals.max_time_to_first_token, "time_to_first_token", true, "first word", seconds);
+  limit(goals.min_decode, "decode", false, "decode", rate);
+  limit(goals.min_accuracy, "accuracy", false, "accuracy", percent);
+  return failing;
+}
+
+bool provably_worse_answers(const CandidateInfo& candidate, const CandidateInfo* original) {
+  return original && &candidate != original && compare_answers(candidate, *original).verdict == Verdict::kWorse;
+}
+
+// Measured candidates, smallest first.
+std::vector<const CandidateInfo*> measured(const StudySnapshot& snapshot) {
+  std::vector<const CandidateInfo*> list;
+  for (const CandidateInfo& candidate : snapshot.candidates)
+    if (candidate.figure("kld_mean") && candidate.bytes > 0) list.push_back(&candidate);
+  std::stable_sort(list.begin(), list.end(), [](const auto* a, const auto* b) { return a->bytes < b->bytes; });
+  return list;
+}
+
+// The smallest, unless one of practically the same size is provably closer to the original.
+const CandidateInfo* pick(const std::vector<const CandidateInfo*>& within) {
+  const CandidateInfo* best = within.front();
+  for (const CandidateInfo* other : within) {
+    if (size_of(*other) > size_of(*within.front()) * (1 + kSameSize)) break;
+    if (other != best && compare_loss(*other, *best).verdict == Verdict::kBetter) best = other;
+  }
+  return best;
+}
+
+std::string answers_sentence(const CandidateInfo& chosen, const CandidateInfo* original) {
+  const auto accuracy = chosen.figure("accuracy");
+  const auto base = original ? original->figure("accuracy") : std::nullopt;
+  if (!accuracy || !base || &chosen == original) return {};
+  const Comparison comparison = compare_answers(chosen, *original);
+  const char* verdict = comparison.verdict == Verdict::kBetter  ? "better"
+                        : comparison.verdict == Verdict::kWorse ? "worse"
+                                                                : "can't be told apart";
+  return fmt::format("; {:.1f} % of the prompts right against {:.1f} % for the original ({}{})", 100 * accuracy->value,
+                     100 * base->value, verdict, comparison.p ? fmt::format(", p = {:.2g}", *comparison.p) : "");
+}
+
+std::string why_sentence(const CandidateInfo& chosen, const CandidateInfo* original, const StudySnapshot& snapshot) {
+  const auto kld = chosen.figure("kld_mean");
+  std::string why = fmt::format("Because it is the smallest within {} at {}: KL divergence {} ({} to {}) nats per token",
+                                snapshot.goals.max_kld ? "your goals" : fmt::format("your goals and a loss of {} nats", kUsualLoss),
+                                megabytes(size_of(chosen)), loss_text(kld->value), loss_text(kld->low), loss_text(kld->high));
+  if (const auto same = chosen.figure("top1_agreement")) why += fmt::format(", {:.1f} % of next words unchanged", 100 * same->value);
+  why += answers_sentence(chosen, original) + ".";
+  if (!chosen.is_original && chosen.recipe.stages.empty() && snapshot.source && snapshot.source->quantized)
+    why += fmt::format(" The source was already quantized ({}): its file holds exactly what the original was expanded from, so "
+                       "quantizing it again can only lose.", *snapshot.source->quantized);
+  return why;
+}
+
+std::string against(const CandidateInfo& other, const CandidateInfo& chosen) {
+  const double bytes = size_of(other) - size_of(chosen);
+  const double relative = std::abs(bytes) / size_of(chosen);
+  std::string text = relative < 0.001 ? "the same size"
+                                      : fmt::format("{} {}", megabytes(std::abs(bytes)), bytes > 0 ? "larger" : "smaller");
+  const Comparison loss = compare_loss(other, chosen);
+  const std::string interval = fmt::format("{} nats ({} to {})", loss_text(std::abs(loss.difference)),
+                                           loss_text(std::min(std::abs(loss.low), std::abs(loss.high))),
+                                           loss_text(std::max(std::abs(loss.low), std::abs(loss.high))));
+  if (loss.verdict == Verdict::kBetter) text += ", closer to the original by " + interval;
+  else if (loss.verdict == Verdict::kWorse) text += ", further from the original by " + interval;
+  else text += ", its loss can't be told apart";
+  const auto rate = other.figure("decode"), own = chosen.figure("decode");
+  if (rate && own && own->value > 0) text += fmt::format(", {:+.0f} % decode rate", 100 * (rate->value / own->value - 1));
+  return text;
+}
+
+std::string would_change(const CandidateInfo& chosen, const std::vector<const CandidateInfo*>& all) {
+  const CandidateInfo *smaller = nullptr, *closer = nullptr;
+  for (const CandidateInfo* other : all) {
+    if (other == &chosen) continue;
+    if (other->bytes < chosen.bytes && (!smaller || loss_of(*other) < loss_of(*smaller))) smaller = other;
+    if (loss_of(*other) < loss_of(chosen) && (!closer || other->bytes < closer->bytes)) closer = other;
+  }
+  std::string text;
+  if (smaller)
+    text = fmt::format("A size limit below {} would make it {}, at a loss of {}", megabytes(size_of(chosen)), smaller->name, loss_text(loss_of(*smaller)));
+  if (closer)
+    text += fmt::format("{} loss limit below {} would make it {}, at {}", text.empty() ? "A" : "; a", loss_text(loss_of(chosen)),
+                        closer->name, megabytes(size_of(*closer)));
+  return text.empty() ? "Nothing measured so far: no other candidate is smaller or closer." : text + ".";
+}
+
+Recommendation none_within(const std::vector<const CandidateInfo*>& all, const StudySnapshot& snapshot, const CandidateInfo* original) {
+  Recommendation result;
+  const CandidateInfo* nearest = nullptr;
+  std::vector<Failing> least;
+  const auto weight = [](const std::vector<Failing>& failing) {
+    double sum = 0;
+    for (const Failing& one : failing) sum += 1 + one.excess;
+    return sum;
+  };
+  for (const CandidateInfo* candidate : all) {
+    auto failing = failing_goals(*candidate, snapshot.goals);
+    if (provably_worse_answers(*candidate, original)) failing.push_back({"its answers are worse than the original's", 1});
+    if (!nearest || weight(failing) < weight(least)) nearest = candidate, least = failing;
+  }
+  result.what = "No measured candidate meets all goals.";
+  std::string reasons;
+  for (const Failing& one : least) reasons += (reasons.empty() ? "" : ", ") + one.goal;
+  result.missing = fmt::format("Nearest is {}: {}.", nearest->name, reasons);
+  result.would_change = "Loosen that goal, or add a candidate between the ones that are here.";
+  return result;
+}
+
+}  // namespace
+
+Recommendation recommend(const StudySnapshot& snapshot) {
+  Recommendation result;
+  const std::vector<const CandidateInfo*> all = measured(snapshot);
+  const auto original_at = std::find_if(snapshot.candidates.begin(), snapshot.candidates.end(), [](const auto& candidate) { return candidate.is_original; });
+  const CandidateInfo* original = original_at == snapshot.candidates.end() ? nullptr : &*original_at;
+  const bool only_original = std::all_of(all.begin(), all.end(), [](const auto* candidate) { return candidate->is_original; });
+  if (all.empty() || only_original) {
+    result.missing = all.empty() ? "Nothing is measured yet. Run the study: the original comes first."
+                                 : "Only the original is measured so far; there is nothing to compare it with yet.";
+    return result;
+  }
+  std::vector<const CandidateInfo*> within;
+  for (const CandidateInfo* candidate : all)
+    if (failing_goals(*candidate, snapshot.goals).empty() && !provably_worse_answers(*candidate, original)) within.push_back(candidate);
+  if (within.empty()) return none_within(all, snapshot, original);
+
+  const CandidateInfo* chosen = pick(within);
+  result.candidate = chosen->id;
+  result.what = fmt::format("Take {}: {}, {:.2f} bits per weight.", chosen->name, megabytes(size_of(*chosen)), chosen->bits_per_weight);
+  result.why = why_sentence(*chosen, original, snapshot);
+  const CandidateInfo* second = nullptr;
+  for (const CandidateInfo* other : within)
+    if (other != chosen && (!second || other->bytes < second->bytes)) second = other;
+  if (!second)   // nothing else is within: the closest to the original of the rest
+    for (const CandidateInfo* other : all)
+      if (other != chosen && (!second || loss_of(*other) < loss_of(*second))) second = other;
+  if (second) result.runner_up = fmt::format("{}: {}.", second->name, against(*second, *chosen));
+  result.would_change = would_change(*chosen, all);
+  return result;
+}
+
+std::vector<std::int64_t> pareto_front(const std::vector<std::pair<std::int64_t, std::pair<double, double>>>& points) {
+  auto sorted = points;
+  std::stable_sort(sorted.begin(), sorted.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
+  std::vector<std::int64_t> front;
+  double best = std::numeric_limits<double>::infinity();
+  double at = std::numeric_limits<double>::quiet_NaN();
+  for (const auto& [id, place] : sorted) {
+    const auto [x, y] = place;
+    if (std::isnan(x) || std::isnan(y)) continue;
+    // Equal points are beaten by neither; of one x only the lowest y stays.
+    if (y < best || (x == at && y == best)) {
+      front.push_back(id);
+      best = y;
+      at = x;
+    }
+  }
+  return front;
+}
+
+}  // namespace retort

@@ -1,0 +1,214 @@
+#include "core/study/runner.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "core/base/error_text.h"
+#include "core/study/file_lock.h"
+
+namespace retort {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr auto kNotifyEvery = std::chrono::milliseconds(100);
+
+// One job of ours at a time may need the machine alone; the others share it. Beside the user's other caches, so that
+// it holds between programs.
+Result<FileLock> machine(bool alone, const JobContext& job) {
+  const auto folder = user_cache_folder();
+  std::error_code ignored;
+  std::filesystem::create_directories(folder, ignored);
+  return FileLock::take(folder / "machine.lock", !alone, job);
+}
+
+bool is_answers(DataKind kind) {
+  return kind == DataKind::kChoice || kind == DataKind::kExact || kind == DataKind::kLastWord;
+}
+
+}  // namespace
+
+std::vector<RunStep> plan_steps(const StudyDocument& document) {
+  std::vector<RunStep> steps;
+  bool importance_planned = false;
+  for (const CandidateRecord& candidate : document.candidates) {
+    if (!candidate.chosen && !candidate.is_original) continue;
+    if (uses_importance(candidate.recipe) && !importance_planned) {
+      steps.push_back({StepKind::kImportance, 0, {}});
+      importance_planned = true;
+    }
+    if (!candidate.recipe.stages.empty()) steps.push_back({StepKind::kTensors, candidate.id, {}});
+    // Text first: it gives the first point of the chart.
+    for (const bool text : {true, false})
+      for (const DataRecord& data : document.data)
+        if (data.info.role == DataRole::kEvaluation && (text ? data.info.kind == DataKind::kText : is_answers(data.info.kind)))
+          steps.push_back({text ? StepKind::kText : StepKind::kAnswers, candidate.id, data.info.name});
+    steps.push_back({StepKind::kSpeed, candidate.id, {}});
+  }
+  return steps;
+}
+
+std::string step_name(const RunStep& step) {
+  switch (step.kind) {
+    case StepKind::kImportance: return "importance matrix";
+    case StepKind::kTensors: return "quantize";
+    case StepKind::kText: return "text: " + step.data;
+    case StepKind::kAnswers: return "prompts: " + step.data;
+    case StepKind::kSpeed: return "speed and memory";
+  }
+  return {};
+}
+
+Runner::Runner(std::shared_ptr<StudyImpl> study, const JobContext& job, const std::function<void()>& changed)
+    : study_(std::move(study)), job_(job), changed_(changed), document_(study_->document()), steps_(plan_steps(document_)) {}
+
+Result<void> Runner::run() {
+  if (!study_->begin_run(job_))
+    return Error{.code = ErrorCode::kConflict, .place = "run", .found = "this study is running already"};
+  struct End {
+    StudyImpl& study;
+    ~End() { study.end_run(); }
+  } const end{*study_};
+  std::vector<RunRow> rows;
+  for (std::size_t i = 0; i < steps_.size(); ++i) {
+    const CandidateRecord* candidate = document_.find(steps_[i].candidate);
+    rows.push_back({.id = static_cast<std::int64_t>(i) + 1, .candidate = steps_[i].candidate,
+                    .candidate_name = candidate ? candidate->name : "", .step = step_name(steps_[i]), .unit = {},
+                    .working_on = {}, .message = {}});
+  }
+  study_->set_rows(std::move(rows));
+  notify(true);
+  RETORT_TRY(const auto source, study_->source_model());
+  RETORT_CHECK(study_->pin_tensors());
+  for (const CandidateRecord& candidate : document_.candidates)
+    if (!candidate.failure.empty()) RETORT_CHECK(study_->set_failure(candidate.id, ""));
+
+  for (std::size_t i = 0; i < steps_.size(); ++i) {
+    const Result<void> done = run_step(i);
+    if (!done) {   // stopped: whatever waits will not run now
+      for (std::size_t j = i; j < steps_.size(); ++j)
+        study_->change_row(j, [](RunRow& row) { row.state = JobState::kStopped; });
+      notify(true);
+      return done;
+    }
+    const std::int64_t candidate = steps_[i].candidate;
+    const bool last = i + 1 == steps_.size() || steps_[i + 1].candidate != candidate;
+    if (last && candidate != 0) study_->set_state(candidate, std::nullopt);
+    job_.report({static_cast<double>(i) + 1, static_cast<double>(steps_.size()), "steps", step_name(steps_[i])});
+    notify(true);
+  }
+  return {};
+}
+
+bool Runner::blocked(const RunStep& step) const {
+  const auto found = without_tensors_.find(step.candidate);
+  return found != without_tensors_.end() && found->second;
+}
+
+// kCanceled only; every other failure is the candidate's own.
+Result<void> Runner::run_step(std::size_t index) {
+  const RunStep& step = steps_[index];
+  RunRow outcome;
+  if (blocked(step)) {
+    outcome.message = "not run: its tensors could not be made";
+    settle(index, JobState::kFailed, outcome);
+    return {};
+  }
+  RETORT_CHECK(job_.check(step_name(step)));
+  if (step.candidate != 0)
+    study_->set_state(step.candidate, step.kind == StepKind::kTensors ? CandidateState::kQuantizing : CandidateState::kMeasuring);
+  step_start_ = Clock::now();
+  study_->change_row(index, [](RunRow& row) { row.state = JobState::kRunning; });
+  notify(true);
+  const JobContext job = job_.with_progress([this, index](const Progress& now) { progress(index, now); });
+  Result<void> done;
+  try {
+    done = perform(step, job, outcome);
+  } catch (const std::bad_alloc&) {
+    release_sessions();
+    done = Error{.code = ErrorCode::kOutOfMemory, .place = step_name(step)};
+  } catch (const std::exception& exception) {
+    done = Error{.code = ErrorCode::kInternal, .place = step_name(step), .found = exception.what()};
+  }
+  if (done) {
+    settle(index, JobState::kDone, outcome);
+    return {};
+  }
+  if (done.error().code == ErrorCode::kCanceled) return done;
+  outcome.message = error_text(done.error());
+  settle(index, JobState::kFailed, outcome);
+  if (step.kind == StepKind::kTensors) without_tensors_[step.candidate] = true;
+  if (step.candidate != 0) fail_candidate(step.candidate, done.error());
+  return {};
+}
+
+Result<void> Runner::perform(const RunStep& step, const JobContext& job, RunRow& outcome) {
+  RETORT_TRY(const auto lock, machine(step.kind == StepKind::kSpeed, job));
+  switch (step.kind) {
+    case StepKind::kImportance: return importance_step(job, outcome);
+    case StepKind::kTensors: return tensors_step(step, job, outcome);
+    case StepKind::kText: return text_step(step, job, outcome);
+    case StepKind::kAnswers: return answers_step(step, job, outcome);
+    case StepKind::kSpeed: return speed_step(step, job, outcome);
+  }
+  return {};
+}
+
+void Runner::fail_candidate(std::int64_t candidate, const Error& error) {
+  std::string& failure = failures_[candidate];
+  if (!failure.empty()) return;   // the first says why
+  failure = error_text(error);
+  // If even this cannot be written, the row still says it.
+  (void)study_->set_failure(candidate, failure);
+}
+
+void Runner::settle(std::size_t index, JobState state, const RunRow& outcome) {
+  study_->change_row(index, [&](RunRow& row) {
+    row.state = state;
+    row.reused = outcome.reused;
+    row.message = outcome.message;
+    row.working_on.clear();
+    row.seconds_left = -1;
+    if (state == JobState::kDone && row.total > 0) row.done = row.total;
+    if (state == JobState::kDone && row.total <= 0) row.done = row.total = 1;
+  });
+}
+
+void Runner::progress(std::size_t index, const Progress& now) {
+  const double seconds = std::chrono::duration<double>(Clock::now() - step_start_).count();
+  study_->change_row(index, [&](RunRow& row) {
+    row.done = std::max(row.done, now.done);
+    row.total = now.total;
+    row.unit = now.unit;
+    row.working_on = now.step;
+    row.rate = seconds > 0 ? row.done / seconds : 0;
+    row.seconds_left = row.rate > 0 && now.total > 0 ? (now.total - row.done) / row.rate : -1;
+  });
+  const double part = now.total > 0 ? std::min(1.0, now.done / now.total) : 0;
+  const CandidateRecord* candidate = document_.find(steps_[index].candidate);
+  job_.report({static_cast<double>(index) + part, static_cast<double>(steps_.size()), "steps",
+               (candidate ? candidate->name + ": " : "") + step_name(steps_[index])});
+  notify(false);
+}
+
+void Runner::notify(bool now) {
+  {
+    const std::lock_guard lock(notify_mutex_);
+    const auto time = Clock::now();
+    if (!now && time - last_notify_ < kNotifyEvery) return;
+    last_notify_ = time;
+  }
+  if (changed_) changed_();
+}
+
+Result<void> run_study(std::shared_ptr<Study> study, const JobContext& job, const std::function<void()>& changed) {
+  auto own = std::dynamic_pointer_cast<StudyImpl>(study);
+  if (!own) return Error{.code = ErrorCode::kInternal, .place = "run_study", .found = "a study of another kind"};
+  Runner runner(std::move(own), job, changed);
+  const Result<void> done = runner.run();
+  if (changed) changed();
+  return done;
+}
+
+}  // namespace retort

@@ -1,0 +1,87 @@
+// One run of a study: its steps in order, each with a row that the window shows. Used by run_study() only.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/model/backend.h"
+#include "core/study/study_impl.h"
+#include "kernels/api/thread_pool.h"
+
+namespace retort {
+
+enum class StepKind : std::uint8_t { kImportance, kTensors, kText, kAnswers, kSpeed };
+
+struct RunStep {
+  StepKind kind;
+  std::int64_t candidate = 0;   // 0: of the whole study
+  std::string data;             // kText, kAnswers: name of the set
+};
+
+// The steps of a run: the original first, then each chosen candidate; the importance matrix before the first that
+// needs it.
+std::vector<RunStep> plan_steps(const StudyDocument& document);
+std::string step_name(const RunStep& step);
+
+class Runner {
+ public:
+  Runner(std::shared_ptr<StudyImpl> study, const JobContext& job, const std::function<void()>& changed);
+  // Errors: kCanceled, and what no candidate can go on without (the source is gone).
+  Result<void> run();
+
+ private:
+  Result<void> run_step(std::size_t index);
+  Result<void> perform(const RunStep& step, const JobContext& job, RunRow& outcome);
+  Result<void> importance_step(const JobContext& job, RunRow& outcome);
+  Result<void> tensors_step(const RunStep& step, const JobContext& job, RunRow& outcome);
+  Result<void> text_step(const RunStep& step, const JobContext& job, RunRow& outcome);
+  Result<void> answers_step(const RunStep& step, const JobContext& job, RunRow& outcome);
+  Result<void> speed_step(const RunStep& step, const JobContext& job, RunRow& outcome);
+
+  Result<void> prepare_session(std::int64_t candidate);
+  Result<Session*> original_session();
+  Result<const Reference*> reference(const DataRecord& data, const JobContext& job);
+  Result<Evaluation> measure_original(const DataRecord& data, const JobContext& job);
+  void release_sessions();
+  Result<Backend*> backend();
+  RunOptions run_options() const;
+
+  void fail_candidate(std::int64_t candidate, const Error& error);
+  bool blocked(const RunStep& step) const;
+  void progress(std::size_t index, const Progress& progress);
+  void notify(bool now);
+  void settle(std::size_t index, JobState state, const RunRow& outcome);
+
+  std::shared_ptr<StudyImpl> study_;
+  JobContext job_;
+  std::function<void()> changed_;
+  StudyDocument document_;            // as it was at the start: edits apply to the next run
+  std::vector<RunStep> steps_;
+  std::map<std::int64_t, std::string> failures_;
+  std::map<std::int64_t, bool> without_tensors_;
+
+  std::unique_ptr<Backend> backend_;
+  std::unique_ptr<kernels::ThreadPool> pool_;
+  std::optional<ImportanceMatrix> importance_;
+  std::optional<Error> importance_failed_;
+  std::map<std::string, Reference> references_;   // by data set
+  std::shared_ptr<const Model> model_, original_model_;
+  std::unique_ptr<Session> session_, original_session_;
+  std::int64_t session_candidate_ = 0;
+
+  std::mutex notify_mutex_;
+  std::chrono::steady_clock::time_point last_notify_{};
+  std::chrono::steady_clock::time_point step_start_{};
+};
+
+// The original's final states on one text, kept beside the tensors so that a resumed run need not make them again.
+Result<void> write_reference(const std::filesystem::path& path, const Reference& reference);
+Result<Reference> read_reference(const std::filesystem::path& path);
+
+}  // namespace retort
