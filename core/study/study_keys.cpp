@@ -90,7 +90,7 @@ std::string command_line(const StudyDocument& document, const CandidateRecord& c
   const Stage* stage = candidate.recipe.stages.empty() ? nullptr : &candidate.recipe.stages.front();
   const Level* level = stage ? find_level(stage->level) : nullptr;
   if (!stage) return "retort inspect " + quoted(document.source->path.string());
-  if (!level || level->id == "INT8" || !stage->overrides.empty())
+  if (!level || level->gguf_file_type == kNoGgufFileType || !stage->overrides.empty())
     return "retort study run " + quoted(study.string());
   std::string line = "retort quantize " + quoted(document.source->path.string()) + " --type " + stage->level;
   if (stage->importance)
