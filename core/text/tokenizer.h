@@ -56,7 +56,9 @@ struct ChatMessage {
   std::string content;
 };
 
-// Renders a Jinja chat template as transformers does. Errors: kUnsupported (names the construct and line), kCorrupt.
+// Renders a Jinja chat template as transformers does. Errors: kUnsupported (names the construct and line), kCorrupt
+// (not a template, or it computes with the wrong kinds), kBadArgument (the template itself refuses the conversation, with
+// its own words), kOutOfMemory (more output or work than any template needs).
 Result<std::string> render_chat(std::string_view chat_template, std::span<const ChatMessage> messages,
                                 bool add_generation_prompt, std::string_view bos_token, std::string_view eos_token);
 
