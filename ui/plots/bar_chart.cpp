@@ -1,0 +1,173 @@
+#include "ui/plots/bar_chart.h"
+
+#include <QFontMetrics>
+#include <QHelpEvent>
+#include <QMouseEvent>
+#include <QPainter>
+#include <QToolTip>
+#include <QWheelEvent>
+#include <algorithm>
+#include <numeric>
+
+#include "ui/plots/markers.h"
+#include "ui/theme.h"
+
+namespace retort::ui {
+namespace {
+
+constexpr int kRow = 22;
+constexpr int kKeyHeight = 20;
+
+double total(const BarRow& row) { return std::accumulate(row.parts.begin(), row.parts.end(), 0.0); }
+
+// Stacked parts are shades of one hue and separated by a gap, so they read without colour.
+QColor partColor(const BarRow& row, std::size_t part) {
+  return Theme::mix(Theme::instance().series(row.series), color(Role::Surface), 0.34 * static_cast<double>(part));
+}
+
+}  // namespace
+
+BarChart::BarChart(QWidget* parent) : Chart(parent) { setMouseTracking(true); }
+
+void BarChart::setRows(std::vector<BarRow> rows) {
+  m_rows = std::move(rows);
+  m_scroll = std::clamp(m_scroll, 0, std::max(0, contentHeight() - height()));
+  updateGeometry();
+  update();
+}
+void BarChart::setParts(const QStringList& names) { m_parts = names; update(); }
+void BarChart::setMeasure(const QString& measure) { m_measure = measure; }
+
+ChartTable BarChart::table() const {
+  ChartTable table;
+  table.header << tr("Candidate");
+  if (m_parts.size() > 1) table.header << m_parts;
+  table.header << m_measure;
+  for (const BarRow& row : m_rows) {
+    QStringList cells{row.name};
+    if (m_parts.size() > 1)
+      for (qsizetype i = 0; i < m_parts.size(); ++i)
+        cells << (static_cast<std::size_t>(i) < row.parts.size() ? QString::number(row.parts[static_cast<std::size_t>(i)]) : QString());
+    cells << row.text;
+    table.rows.push_back(cells);
+  }
+  return table;
+}
+
+std::vector<std::int64_t> BarChart::order() const {
+  std::vector<std::int64_t> ids;
+  for (const BarRow& row : m_rows) ids.push_back(row.id);
+  return ids;
+}
+
+int BarChart::contentHeight() const {
+  return static_cast<int>(m_rows.size()) * kRow + 2 * kGapSmall + (m_parts.size() > 1 ? kKeyHeight : 0);
+}
+QSize BarChart::sizeHint() const { return {280, std::min(contentHeight(), 320)}; }
+
+void BarChart::paintEvent(QPaintEvent*) {
+  QPainter painter(this);
+  draw(painter, size(), m_scroll);
+}
+
+void BarChart::drawTo(QPaintDevice* device, const QSize& size) {
+  QPainter painter(device);
+  draw(painter, size, 0);
+}
+
+void BarChart::draw(QPainter& painter, const QSize& size, int scroll) const {
+  painter.setRenderHint(QPainter::Antialiasing);
+  const QFont font = Theme::instance().font(Theme::Size::Small);
+  const QFontMetrics metrics(font);
+  double largest = 0;
+  int names = 0, texts = 0;
+  for (const BarRow& row : m_rows) {
+    largest = std::max({largest, total(row), row.high, row.marker.value_or(0)});
+    names = std::max(names, metrics.horizontalAdvance(row.name));
+    texts = std::max(texts, metrics.horizontalAdvance(row.text));
+  }
+  names = std::min(names, size.width() * 2 / 5);
+  const int left = kGapLarge + 14 + names + kGap, right = size.width() - kGapLarge - texts - kGap;
+  const double scale = largest > 0 ? std::max(8, right - left) / largest : 0;
+  const int bottom = size.height() - (m_parts.size() > 1 ? kKeyHeight : 0);
+  painter.save();
+  painter.setClipRect(QRect(0, 0, size.width(), bottom));
+  int y = kGapSmall - scroll;
+  for (const BarRow& row : m_rows) {
+    const QRect line(kGap, y, size.width() - 2 * kGap, kRow);
+    const bool chosen = selected() == row.id;
+    if (chosen) {
+      painter.setPen(hasFocus() ? QPen(color(Role::Accent)) : Qt::NoPen);
+      painter.setBrush(color(Role::AccentSoft));
+      painter.drawRoundedRect(QRectF(line).adjusted(0.5, 1, -0.5, -1), 4, 4);
+    }
+    const double middle = y + kRow / 2.0;
+    painter.setPen(Qt::NoPen);
+    painter.setBrush(Theme::instance().series(row.series));
+    painter.drawPath(markerPath(Theme::marker(row.series), 8).translated(kGapLarge + 4, middle));
+    painter.setFont(Theme::instance().font(Theme::Size::Small, chosen));
+    painter.setPen(color(Role::Text));
+    painter.drawText(QRect(kGapLarge + 14, y, names + kGapSmall, kRow), Qt::AlignVCenter, metrics.elidedText(row.name, Qt::ElideRight, names + kGapSmall));
+    double x = left;
+    for (std::size_t part = 0; part < row.parts.size(); ++part) {
+      const double width = row.parts[part] * scale;
+      painter.fillRect(QRectF(x, middle - 5, std::max(0.0, width - (part + 1 < row.parts.size() ? 1 : 0)), 10), partColor(row, part));
+      x += width;
+    }
+    painter.setPen(QPen(color(Role::Text), 1));
+    if (row.high > 0) {
+      const double from = left + row.low * scale, to = left + row.high * scale;
+      painter.drawLine(QPointF(from, middle), QPointF(to, middle));
+      for (const double end : {from, to}) painter.drawLine(QPointF(end, middle - 3), QPointF(end, middle + 3));
+    }
+    if (row.marker) {
+      painter.setPen(QPen(color(Role::Text), 1.5, Qt::DotLine));
+      painter.drawLine(QPointF(left + *row.marker * scale, middle - 8), QPointF(left + *row.marker * scale, middle + 8));
+    }
+    painter.setFont(font);
+    painter.setPen(color(row.parts.empty() ? Role::Muted : Role::Text));
+    painter.drawText(QRect(size.width() - kGapLarge - texts - kGapSmall, y, texts + kGapSmall, kRow), Qt::AlignVCenter | Qt::AlignRight, row.text);
+    y += kRow;
+  }
+  painter.restore();
+  if (m_parts.size() > 1) {
+    painter.setFont(font);
+    int x = kGapLarge;
+    for (qsizetype i = 0; i < m_parts.size(); ++i) {
+      painter.fillRect(QRect(x, bottom + 6, 10, 8), Theme::mix(color(Role::Muted), color(Role::Surface), 0.34 * static_cast<double>(i)));
+      painter.setPen(color(Role::Muted));
+      painter.drawText(QPoint(x + 14, bottom + 14), m_parts[i]);
+      x += 14 + metrics.horizontalAdvance(m_parts[i]) + kGapLarge;
+    }
+  }
+}
+
+int BarChart::rowAt(const QPoint& position) const {
+  const int row = (position.y() + m_scroll - kGapSmall) / kRow;
+  return row >= 0 && row < static_cast<int>(m_rows.size()) ? row : -1;
+}
+
+void BarChart::mousePressEvent(QMouseEvent* event) {
+  setFocus(Qt::MouseFocusReason);
+  if (const int row = rowAt(event->position().toPoint()); row >= 0) emit chosen(m_rows[static_cast<std::size_t>(row)].id);
+}
+
+void BarChart::wheelEvent(QWheelEvent* event) {
+  const int limit = std::max(0, contentHeight() - height());
+  if (limit == 0) return event->ignore();
+  m_scroll = std::clamp(m_scroll - event->angleDelta().y() / 4, 0, limit);
+  update();
+}
+
+bool BarChart::event(QEvent* event) {
+  if (event->type() == QEvent::ToolTip) {
+    auto* help = static_cast<QHelpEvent*>(event);
+    const int row = rowAt(help->pos());
+    if (row >= 0) QToolTip::showText(help->globalPos(), m_rows[static_cast<std::size_t>(row)].hover, this);
+    else QToolTip::hideText();
+    return true;
+  }
+  return Chart::event(event);
+}
+
+}  // namespace retort::ui
