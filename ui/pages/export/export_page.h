@@ -1,0 +1,60 @@
+// The Export page: the chosen candidate to a file that other programs load, and the check of what was written.
+#pragma once
+
+#include "ui/page.h"
+#include "ui/services/export_service.h"
+
+class QComboBox;
+class QFormLayout;
+class QGridLayout;
+class QLabel;
+class QLineEdit;
+class QProgressBar;
+class QPushButton;
+class QStackedWidget;
+class QVBoxLayout;
+
+namespace retort::ui {
+
+class CodeBox;
+class FactGrid;
+class Notice;
+
+class ExportPage : public Page {
+  Q_OBJECT
+ public:
+  ExportPage(Services& services, QWidget* parent);
+  void setSnapshot(const SnapshotPtr& snapshot) override;
+
+  static PageStatus status(const StudySnapshot* study);
+  static Page* make(Services& services, QWidget* parent);
+
+ private:
+  QWidget* buildForm();
+  QWidget* buildResult();
+  void chosenChanged();
+  void pathChanged();
+  void start();
+  void showResult(const CheckedExport& result);
+  void setRunning(bool running);
+  const CandidateInfo* chosen() const;
+  QString suggestedPath(const CandidateInfo& candidate) const;
+
+  SnapshotPtr m_snapshot;
+  QStackedWidget* m_stack;
+  QComboBox* m_choice;
+  QLineEdit* m_path;
+  FactGrid* m_facts;
+  Notice* m_notice;
+  QPushButton *m_start, *m_stop, *m_open;
+  QProgressBar* m_bar;
+  QLabel* m_step;
+  QWidget* m_resultBox;
+  QGridLayout* m_checks;
+  QLabel* m_resultTitle;
+  CodeBox* m_command;
+  bool m_ownPath = false;   // the user typed one
+  ExportService m_service;
+};
+
+}  // namespace retort::ui
