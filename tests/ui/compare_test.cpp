@@ -1,0 +1,181 @@
+// The Compare page on a synthetic study: models, linked selection, keyboard, saving.
+#include <QtTest>
+
+#include <QAbstractItemModelTester>
+#include <QSignalSpy>
+#include <QTableView>
+#include <QTemporaryDir>
+
+#include "ui/actions.h"
+#include "ui/models/compare_model.h"
+#include "ui/models/flips_model.h"
+#include "ui/models/measures.h"
+#include "ui/pages/compare/compare_page.h"
+#include "ui/plots/scatter_plot.h"
+#include "ui/services/model_service.h"
+#include "ui/services/selection.h"
+#include "ui/services/study_service.h"
+
+using namespace retort;
+using namespace retort::ui;
+
+namespace {
+
+Evaluation answers(std::initializer_list<bool> right) {
+  Evaluation evaluation;
+  evaluation.task = "choice";
+  for (const bool r : right) {
+    Evaluation::Row row;
+    row.index = static_cast<std::int64_t>(evaluation.rows.size());
+    row.text = "question " + std::to_string(row.index);
+    row.correct = r;
+    row.score = r ? 1 : 0;
+    row.answer = r ? "yes" : "no";
+    evaluation.rows.push_back(row);
+  }
+  evaluation.n = static_cast<std::int64_t>(right.size());
+  return evaluation;
+}
+
+CandidateInfo candidate(std::int64_t id, const char* name, std::uint64_t bytes, double kld, double decode) {
+  CandidateInfo info;
+  info.id = id;
+  info.name = name;
+  info.bytes = bytes;
+  info.bytes_predicted = false;
+  info.bits_per_weight = 8;
+  info.state = CandidateState::kDone;
+  Evaluation text;
+  text.task = kld > 0 ? "kld" : "perplexity";
+  text.figures["perplexity"] = {20 + kld, 19 + kld, 21 + kld};
+  if (kld > 0) {
+    text.figures["kld_mean"] = {kld, kld * 0.9, kld * 1.1};
+    text.figures["top1_agreement"] = {1 - kld, 0.99 - kld, 1};
+  }
+  Evaluation::Row piece;
+  piece.text = "a piece of text";
+  piece.score = 3;
+  piece.kld = kld;
+  text.rows.push_back(piece);
+  info.evaluations["text"] = text;
+  BenchResult bench;
+  bench.decode_tokens_per_second = decode;
+  bench.prefill_tokens_per_second = 10 * decode;
+  bench.time_to_first_token_seconds = 1 / decode;
+  bench.p50 = 1 / decode;
+  bench.p95 = 1.2 / decode;
+  bench.p99 = 1.5 / decode;
+  bench.memory = {bytes, 1000000, 2000000};
+  bench.peak_memory_bytes = bytes + 5000000;
+  info.bench = bench;
+  info.tensor_errors = {{"blk.0.attn_q.weight", kld}, {"blk.1.attn_q.weight", 2 * kld}, {"token_embd.weight", kld / 2}};
+  info.tensor_types = {{"blk.0.attn_q.weight", "Q4_0"}};
+  return info;
+}
+
+std::shared_ptr<const StudySnapshot> study() {
+  auto snapshot = std::make_shared<StudySnapshot>();
+  snapshot->name = "synthetic";
+  snapshot->device = "a processor";
+  snapshot->candidates = {candidate(1, "original", 270000000, 0, 60), candidate(2, "Q8_0", 145000000, 0.003, 180),
+                          candidate(3, "Q4_0", 92000000, 0.26, 290), candidate(4, "worse", 100000000, 0.5, 100)};
+  snapshot->candidates[0].is_original = true;
+  snapshot->candidates[0].evaluations["prompts"] = answers({true, true, false, true});
+  snapshot->candidates[2].evaluations["prompts"] = answers({true, false, true, true});
+  return snapshot;
+}
+
+}  // namespace
+
+class CompareTest : public QObject {
+  Q_OBJECT
+  CoreApi api_;
+  StudyService study_{api_};
+  ModelService model_{api_};
+  QWidget window_;
+  Selection selection_;
+  ActionRegistry actions_{&window_};
+  Services services_{study_, model_, selection_, actions_};
+
+ private slots:
+  void tableModelIsWellFormed() {
+    CompareModel model;
+    QAbstractItemModelTester tester(&model, QAbstractItemModelTester::FailureReportingMode::QtTest);
+    model.setSnapshot(study());
+    QCOMPARE(model.rowCount(), 4);
+    QCOMPARE(model.index(0, 0).data().toString(), QStringLiteral("original"));
+    QCOMPARE(model.rowOf(3), 2);
+    // Size in MB; the divergence carries its interval.
+    QCOMPARE(model.index(1, 1).data().toString(), QStringLiteral("145.0"));
+    QVERIFY(model.index(2, 3).data().toString().contains(QChar(0x00b1)));
+    model.setSnapshot(nullptr);
+    QCOMPARE(model.rowCount(), 0);
+  }
+
+  void theOriginalHasNoDistanceToItself() {
+    const auto snapshot = study();
+    QCOMPARE(measure(QStringLiteral("kld")).figure(snapshot->candidates[0])->value, 0.0);
+    QCOMPARE(measure(QStringLiteral("agreement")).figure(snapshot->candidates[0])->value, 1.0);
+    QVERIFY(!measure(QStringLiteral("kld")).figure(CandidateInfo{}));
+  }
+
+  void flipsAreFoundAndSorted() {
+    FlipsModel model;
+    QAbstractItemModelTester tester(&model, QAbstractItemModelTester::FailureReportingMode::QtTest);
+    const auto snapshot = study();
+    model.setCandidates(&snapshot->candidates[0], &snapshot->candidates[2]);
+    QVERIFY(model.rowCount() >= 3);   // one lost, one won, one piece of text
+    QVERIFY(model.rows()[0].worse);
+    QVERIFY(!model.rows()[1].worse);
+    QVERIFY(model.summary().contains(QStringLiteral("2")));
+  }
+
+  void selectingAnywhereSelectsEverywhere() {
+    ComparePage page(services_, nullptr);
+    page.resize(1100, 760);
+    page.show();
+    page.setSnapshot(study());
+    auto* scatter = page.findChild<ScatterPlot*>();
+    auto* table = page.findChild<QTableView*>();
+    QVERIFY(scatter && table);
+    selection_.setCandidate(3);
+    QCOMPARE(scatter->selected(), std::optional<std::int64_t>(3));
+    QCOMPARE(table->currentIndex().row(), 2);
+    table->selectRow(1);
+    QCOMPARE(selection_.candidate(), std::optional<std::int64_t>(2));
+    // Arrow keys walk the points by size: 3 (92 MB), 4, 2, 1.
+    QTest::keyClick(scatter, Qt::Key_Right);
+    QCOMPARE(selection_.candidate(), std::optional<std::int64_t>(1));
+    QTest::keyClick(scatter, Qt::Key_Left);
+    QTest::keyClick(scatter, Qt::Key_Left);
+    QCOMPARE(selection_.candidate(), std::optional<std::int64_t>(4));
+  }
+
+  void chartsSaveInThreeForms() {
+    ComparePage page(services_, nullptr);
+    page.resize(1100, 760);
+    page.setSnapshot(study());
+    const QTemporaryDir folder;
+    QCOMPARE(page.saveCharts(folder.path()), QStringList());
+    for (const char* name : {"quality-size.png", "quality-size.svg", "quality-size.csv", "speed.svg", "memory.png"})
+      QVERIFY2(QFileInfo(folder.filePath(QString::fromLatin1(name))).size() > 100, name);
+    QFile csv(folder.filePath(QStringLiteral("quality-size.csv")));
+    QVERIFY(csv.open(QIODevice::ReadOnly));
+    const QString text = QString::fromUtf8(csv.readAll());
+    QVERIFY(text.contains(QStringLiteral("Q4_0")) && text.contains(QStringLiteral("# synthetic")));
+    QVERIFY(!page.saveCharts(QStringLiteral("/proc/nowhere")).isEmpty());
+  }
+
+  void anEmptyStudyOffersTheNextAction() {
+    ComparePage page(services_, nullptr);
+    page.setSnapshot(std::make_shared<StudySnapshot>());
+    QSignalSpy wanted(&page, &Page::pageWanted);
+    auto* button = page.findChild<QPushButton*>();
+    QVERIFY(button);
+    button->click();
+    QCOMPARE(wanted.size(), 1);
+  }
+};
+
+QTEST_MAIN(CompareTest)
+#include "compare_test.moc"
