@@ -18,6 +18,7 @@ enum class ExpressionKind {
   kConstant,     // constant
   kName,         // name
   kList,         // children
+  kTuple,        // children
   kDict,         // children: key, value, key, value …
   kAttribute,    // children[0].name
   kItem,         // children[0][children[1]]

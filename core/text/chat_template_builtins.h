@@ -9,7 +9,7 @@
 
 namespace retort::text::jinja {
 
-constexpr std::size_t kMaxText = std::size_t{64} << 20;  // bytes of any one text or of the output
+constexpr std::size_t kMaxText = std::size_t{16} << 20;  // bytes of any one text or of the output
 constexpr std::int64_t kMaxRange = 100'000;              // as Jinja's sandbox
 
 // Calls a filter on `value`. Filters that call filters or tests by name (map, select …) come back here.

@@ -48,7 +48,7 @@ ExpressionPtr ExpressionParser::expression_or_tuple() {
   const int line = tokens_.peek().line;
   ExpressionPtr first = expression();
   if (!tokens_.is_operator(",")) return first;
-  auto list = node(ExpressionKind::kList, line);
+  auto list = node(ExpressionKind::kTuple, line);
   list->children.push_back(std::move(first));
   while (tokens_.take_operator(",")) {
     const TokenKind kind = tokens_.peek().kind;
@@ -192,7 +192,7 @@ ExpressionPtr ExpressionParser::primary() {
   if (tokens_.take_operator("[")) return sequence("]", ExpressionKind::kList, line);
   if (tokens_.take_operator("{")) return dictionary(line);
   if (tokens_.take_operator("(")) {
-    if (tokens_.take_operator(")")) return node(ExpressionKind::kList, line);
+    if (tokens_.take_operator(")")) return node(ExpressionKind::kTuple, line);
     ExpressionPtr inner = expression_or_tuple();
     tokens_.expect_operator(")");
     return inner;

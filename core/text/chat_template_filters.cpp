@@ -67,7 +67,7 @@ Value join(const Value& v, const Arguments& a) {
     if (!first) out += separator;
     first = false;
     out += to_text(attribute.empty() ? item : attribute_path(item, attribute));
-    if (out.size() > kMaxText) fail(ErrorCode::kOutOfMemory, "a text above 64 MiB");
+    if (out.size() > kMaxText) fail(ErrorCode::kOutOfMemory, "a text above 16 MiB");
   }
   return make_string(std::move(out));
 }
@@ -129,7 +129,7 @@ Value items(const Value& v, const Arguments&) {
   if (v.is_undefined()) return make_list({});
   if (v.dict() == nullptr) fail(ErrorCode::kCorrupt, fmt::format("the items of {}", type_name(v)));
   List out;
-  for (const auto& [key, item] : v.dict()->items) out.push_back(make_list({key, item}));
+  for (const auto& [key, item] : v.dict()->items) out.push_back(make_tuple({key, item}));
   return make_list(std::move(out));
 }
 
@@ -269,7 +269,7 @@ Value indent(const Value& v, const Arguments& a) {
     if (line > 0) out += '\n';
     if ((line > 0 || first_too) && (!part.empty() || blank_too || (line == 0 && first_too))) out += pad;
     out += part;
-    if (out.size() > kMaxText) fail(ErrorCode::kOutOfMemory, "a text above 64 MiB");
+    if (out.size() > kMaxText) fail(ErrorCode::kOutOfMemory, "a text above 16 MiB");
     begin = end + 1;
   }
   return make_string(std::move(out));

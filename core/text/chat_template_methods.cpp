@@ -112,7 +112,7 @@ Value replace(const std::string& s, const Arguments& a) {
     if (at == std::string::npos || at > s.size()) break;
     out.append(s, begin, at - begin);
     out += to;
-    if (out.size() > kMaxText) fail(ErrorCode::kOutOfMemory, "a text above 64 MiB");
+    if (out.size() > kMaxText) fail(ErrorCode::kOutOfMemory, "a text above 16 MiB");
     begin = at + from.size();
     if (from.empty()) {
       if (begin >= s.size()) {

@@ -62,7 +62,7 @@ class ExpressionParser {
   explicit ExpressionParser(TokenStream& tokens) : tokens_(tokens) {}
   ExpressionPtr expression();          // with "a if b else c"
   ExpressionPtr without_condition();   // what stands between "in" and "if" of a for
-  ExpressionPtr expression_or_tuple(); // "a, b" is a list
+  ExpressionPtr expression_or_tuple(); // "a, b" is a tuple
   ExpressionPtr postfix_expression();  // a name with calls behind it, without filters
   ExpressionPtr filter_tail();         // "name(…)" of a filter block; children[0] is null
   std::vector<Parameter> parameters(); // "(a, b=1)" of a macro

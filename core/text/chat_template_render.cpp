@@ -9,7 +9,10 @@
 namespace retort::text::jinja {
 namespace {
 
-constexpr std::size_t kMaxSteps = 5'000'000;  // statements and expressions; a long conversation needs thousands
+// Statements and expressions, with what they produce: a long conversation needs thousands, and the bound on what can be
+// alive at once is 256 MB.
+constexpr std::size_t kMaxSteps = 4'000'000;
+constexpr std::size_t kBytesPerStep = 64, kItemsPerStep = 4, kStepsPerRound = 10;
 constexpr int kMaxDepth = 1500;               // of the evaluation's recursion
 
 struct Deeper {
@@ -23,7 +26,7 @@ struct Deeper {
 };
 
 // What `loop` is in round `i` over `items`.
-Value loop_value(const List& items, std::size_t i, std::int64_t depth) {
+Value loop_value(const List& items, std::size_t i) {
   const auto n = static_cast<std::int64_t>(items.size()), at = static_cast<std::int64_t>(i);
   auto loop = std::make_shared<Dict>();
   const auto add = [&loop](const char* name, Value value) { loop->items.emplace_back(make_string(name), std::move(value)); };
@@ -34,8 +37,8 @@ Value loop_value(const List& items, std::size_t i, std::int64_t depth) {
   add("first", {i == 0});
   add("last", {i + 1 == items.size()});
   add("length", {n});
-  add("depth", {depth});
-  add("depth0", {depth - 1});
+  add("depth", {std::int64_t{1}});  // of recursive loops, which are not supported
+  add("depth0", {std::int64_t{0}});
   add("previtem", i > 0 ? items[i - 1] : Value{Undefined{"there is no previous item"}});
   add("nextitem", i + 1 < items.size() ? items[i + 1] : Value{Undefined{"there is no next item"}});
   add("cycle", make_callable("cycle", [at](const Arguments& a) {
@@ -58,12 +61,13 @@ std::string Renderer::render(const Body& body) {
   return out;
 }
 
-void Renderer::step(int line) {
-  if (++steps_ > kMaxSteps) fail(ErrorCode::kOutOfMemory, "a template that does not come to an end", line);
+void Renderer::step(int line, std::size_t cost) {
+  steps_ += cost;
+  if (steps_ > kMaxSteps) fail(ErrorCode::kOutOfMemory, "a template that does not come to an end", line);
 }
 
 void Renderer::emit(std::string& out, std::string_view text) {
-  if (out.size() + text.size() > kMaxText) fail(ErrorCode::kOutOfMemory, "output above 64 MiB");
+  if (out.size() + text.size() > kMaxText) fail(ErrorCode::kOutOfMemory, "output above 16 MiB");
   out += text;
 }
 
@@ -133,14 +137,11 @@ Renderer::Flow Renderer::run_for(const Statement& s, std::string& out) {
     items = std::move(kept);
   }
   if (items.empty()) return run(s.otherwise, out);
-  const Value outer = look_up("loop");
-  const Value* outer_depth = outer.dict() ? outer.dict()->find("depth") : nullptr;
-  const std::int64_t depth = outer_depth && outer_depth->integer() ? *outer_depth->integer() + 1 : 1;
   Flow flow = Flow::kNext;
   for (std::size_t i = 0; i < items.size() && flow != Flow::kBreak; ++i) {
-    step(s.line);
+    step(s.line, kStepsPerRound);
     scopes_.emplace_back();  // what a round sets is gone in the next
-    scopes_.back()["loop"] = loop_value(items, i, depth);
+    scopes_.back()["loop"] = loop_value(items, i);
     assign(s.targets[0], items[i]);
     flow = run(s.body, out);
     scopes_.pop_back();
@@ -239,8 +240,13 @@ Arguments Renderer::arguments_of(const Expression& e) {
 }
 
 Value Renderer::evaluate(const Expression& e) {
-  step(e.line);
   const Deeper deeper(depth_, e.line);
+  Value value = evaluate_node(e);
+  step(e.line, 1 + (value.string() ? value.string()->size() / kBytesPerStep : value.list() ? value.list()->size() / kItemsPerStep : 0));
+  return value;
+}
+
+Value Renderer::evaluate_node(const Expression& e) {
   const auto child = [&](std::size_t i) { return evaluate(*e.children[i]); };
   switch (e.kind) {
     case ExpressionKind::kConstant: return e.constant;
@@ -267,10 +273,11 @@ Value Renderer::evaluate(const Expression& e) {
     case ExpressionKind::kConditional:
       if (child(1).truthy()) return child(0);
       return e.children[2] ? child(2) : Value{Undefined{"an if without else"}};
-    case ExpressionKind::kList: {
+    case ExpressionKind::kList:
+    case ExpressionKind::kTuple: {
       List items;
       for (const ExpressionPtr& item : e.children) items.push_back(evaluate(*item));
-      return make_list(std::move(items));
+      return e.kind == ExpressionKind::kTuple ? make_tuple(std::move(items)) : make_list(std::move(items));
     }
     case ExpressionKind::kDict: {
       auto dict = std::make_shared<Dict>();

@@ -37,12 +37,13 @@ class Renderer {
   void emit(std::string& out, std::string_view text);
 
   Value evaluate(const Expression& e);
+  Value evaluate_node(const Expression& e);
   Value evaluate_call(const Expression& e);
   Value evaluate_compare(const Expression& e);
   Value evaluate_slice(const Expression& e);
   Arguments arguments_of(const Expression& e);
   Value look_up(const std::string& name) const;
-  void step(int line);
+  void step(int line, std::size_t cost = 1);
 
   std::vector<Scope> scopes_;
   std::set<std::shared_ptr<Dict>> namespaces_;  // written to; emptied at the end, since they may hold each other

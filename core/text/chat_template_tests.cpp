@@ -194,7 +194,11 @@ Value get_item(const Value& value, const Value& key) {
 }
 
 Value binary(std::string_view op, const Value& a, const Value& b) {
-  if (op == "~") return make_string(to_text(a) + to_text(b));
+  if (op == "~") {
+    std::string text = to_text(a) + to_text(b);
+    if (text.size() > kMaxText) fail(ErrorCode::kOutOfMemory, "a text above 16 MiB");
+    return make_string(std::move(text));
+  }
   if (a.is_number() && b.is_number()) {
     if (!a.real() && !b.real() && op != "/")
       return integer_operation(op, static_cast<std::int64_t>(a.integer() ? *a.integer() : *a.boolean()),
@@ -202,7 +206,7 @@ Value binary(std::string_view op, const Value& a, const Value& b) {
     return real_operation(op, a.number(), b.number());
   }
   if (op == "+" && a.string() && b.string()) {
-    if (a.string()->size() + b.string()->size() > kMaxText) fail(ErrorCode::kOutOfMemory, "a text above 64 MiB");
+    if (a.string()->size() + b.string()->size() > kMaxText) fail(ErrorCode::kOutOfMemory, "a text above 16 MiB");
     return make_string(*a.string() + *b.string());
   }
   if (op == "+" && a.list() && b.list()) {

@@ -75,6 +75,7 @@ std::string repr(const Value& value, int depth) {
   std::string out;
   if (const List* list = value.list()) {
     for (const Value& item : *list) out += (out.empty() ? "" : ", ") + repr(item, depth + 1);
+    if (list->is_tuple) return "(" + out + (list->size() == 1 ? ",)" : ")");
     return "[" + out + "]";
   }
   if (const Dict* dict = value.dict()) {
@@ -132,7 +133,7 @@ bool equal_at(const Value& a, const Value& b, int depth) {
   if (a.v.index() != b.v.index()) return false;
   if (const std::string* s = a.string()) return *s == *b.string();
   if (const List* list = a.list())
-    return std::equal(list->begin(), list->end(), b.list()->begin(), b.list()->end(),
+    return list->is_tuple == b.list()->is_tuple && std::equal(list->begin(), list->end(), b.list()->begin(), b.list()->end(),
                       [depth](const Value& x, const Value& y) { return equal_at(x, y, depth + 1); });
   if (const Dict* dict = a.dict()) {
     if (dict == b.dict()) return true;
@@ -212,6 +213,10 @@ void Dict::set(const Value& key, Value value) {
 
 Value make_string(std::string text) { return {std::move(text)}; }
 Value make_list(List items) { return {std::make_shared<const List>(std::move(items))}; }
+Value make_tuple(List items) {
+  items.is_tuple = true;
+  return make_list(std::move(items));
+}
 Value make_dict(std::shared_ptr<Dict> dict) { return {std::move(dict)}; }
 Value make_callable(std::string name, std::function<Value(const Arguments&)> call) {
   return {std::make_shared<const Callable>(Callable{std::move(name), std::move(call)})};
@@ -267,7 +272,11 @@ std::string to_json(const Value& value, int indent) {
 List elements(const Value& value) {
   List out;
   if (value.is_undefined()) return out;
-  if (const List* list = value.list()) return *list;
+  if (const List* list = value.list()) {
+    out = *list;
+    out.is_tuple = false;
+    return out;
+  }
   if (const Dict* dict = value.dict(); dict != nullptr && !dict->is_namespace) {
     for (const auto& [key, item] : dict->items) out.push_back(key);
   } else if (const std::string* s = value.string()) {

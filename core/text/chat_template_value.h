@@ -23,7 +23,7 @@ struct Failure {
 [[noreturn]] void fail(ErrorCode code, std::string found, int line = 0);
 
 struct Value;
-using List = std::vector<Value>;
+struct List;
 
 struct Undefined {
   std::string name;  // for messages
@@ -63,6 +63,11 @@ struct Value {
   bool truthy() const;
 };
 
+struct List : std::vector<Value> {
+  using vector::vector;
+  bool is_tuple = false;  // prints with round brackets, and equals no list
+};
+
 struct Dict {
   std::vector<std::pair<Value, Value>> items;
   bool is_namespace = false;
@@ -73,6 +78,7 @@ struct Dict {
 
 Value make_string(std::string text);
 Value make_list(List items);
+Value make_tuple(List items);
 Value make_dict(std::shared_ptr<Dict> dict);
 Value make_callable(std::string name, std::function<Value(const Arguments&)> call);
 
