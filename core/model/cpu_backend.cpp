@@ -9,6 +9,19 @@
 namespace retort {
 namespace {
 
+// Bytes that compiling allocates for repacked weights.
+std::uint64_t predict_repacked(const Model& model, const kernels::LinearChoice& choice) {
+  std::vector<bool> seen(model.weights.size());
+  std::uint64_t bytes = 0;
+  for (const Node& node : model.graph.nodes) {
+    const std::size_t i = static_cast<std::size_t>(node.weight);
+    if (node.op != Op::kLinear || seen[i]) continue;
+    seen[i] = true;
+    bytes += kernels::predict_repacked_bytes(linear_weight(model.weights[i]), choice);
+  }
+  return bytes;
+}
+
 class CpuBackend final : public Backend {
  public:
   CpuBackend(std::string name, std::shared_ptr<CpuEngine> engine) : name_(std::move(name)), engine_(std::move(engine)) {}
@@ -26,10 +39,10 @@ class CpuBackend final : public Backend {
     RETORT_TRY(const CpuSizes sizes, cpu_sizes(*model, plan, options, threads()));
     // Mapped weights can be read again from disk; what is allocated cannot.
     const std::uint64_t free = describe_hardware().free_memory_bytes;
-    const std::uint64_t needed = sizes.cache + sizes.work_space(threads());
+    const std::uint64_t needed = sizes.cache + sizes.work_space(threads()) + predict_repacked(*model, {options.activations, engine_->forced});
     if (free > 0 && needed > free)
       return Error{.code = ErrorCode::kOutOfMemory, .place = fmt::format("context {}", options.context),
-                   .expected = fmt::format("{} bytes for cache and work space", needed),
+                   .expected = fmt::format("{} bytes for cache, work space and repacked weights", needed),
                    .found = fmt::format("{} bytes free", free)};
     return CpuSession::create(engine_, std::move(model), options);
   }
@@ -41,13 +54,30 @@ class CpuBackend final : public Backend {
   std::shared_ptr<CpuEngine> engine_;
 };
 
+// As CpuSession::release_unused_pages counts it: a repacked weight takes the stored one's place, unless rows of it are
+// looked up as embeddings.
+std::uint64_t predict_weight_bytes(const Model& model, const kernels::LinearChoice& choice) {
+  const std::size_t count = model.weights.size();
+  std::vector<bool> linear(count), vector(count), embedding(count);
+  const auto mark = [](std::vector<bool>& set, WeightId id) { if (id != kNoWeight) set[static_cast<std::size_t>(id)] = true; };
+  for (const Node& node : model.graph.nodes) {
+    mark(node.op == Op::kLinear ? linear : node.op == Op::kEmbedding ? embedding : vector, node.weight);
+    mark(vector, node.bias);
+  }
+  std::uint64_t bytes = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    const WeightHandle& weight = model.weights[i];
+    const std::size_t repacked = linear[i] ? kernels::predict_repacked_bytes(linear_weight(weight), choice) : 0;
+    bytes += repacked;
+    if (vector[i]) bytes += sizeof(float) * static_cast<std::uint64_t>(weight.shape[0]);
+    if (repacked == 0 || embedding[i]) bytes += weight.data.size() + weight.row_scales.size_bytes();
+  }
+  return bytes;
+}
+
 MemoryByPart CpuBackend::predict_memory(const Model& model, const RunOptions& options) const {
   MemoryByPart parts;
-  for (const Node& node : model.graph.nodes) {
-    if (node.op == Op::kRmsNorm) parts.weights += sizeof(float) * static_cast<std::uint64_t>(model.weights[static_cast<std::size_t>(node.weight)].shape[0]);
-    if (node.bias != kNoWeight) parts.weights += sizeof(float) * static_cast<std::uint64_t>(model.weights[static_cast<std::size_t>(node.bias)].shape[0]);
-  }
-  parts.weights += model.weight_bytes();
+  parts.weights = predict_weight_bytes(model, {options.activations, engine_->forced});
   const auto plan = make_plan(model.graph);
   if (!plan.ok()) return parts;
   const auto sizes = cpu_sizes(model, *plan, options, threads());

@@ -68,6 +68,16 @@ Result<CpuSizes> cpu_sizes(const Model& model, const Plan& plan, const RunOption
   return sizes;
 }
 
+kernels::Weight linear_weight(const WeightHandle& handle) noexcept {
+  kernels::Weight weight;
+  weight.type = handle.type;
+  weight.data = handle.data.data();
+  weight.row_scales = handle.row_scales.empty() ? nullptr : handle.row_scales.data();
+  weight.rows = handle.shape[0];
+  weight.columns = handle.shape[1];
+  return weight;
+}
+
 CpuSession::CpuSession(std::shared_ptr<CpuEngine> engine, std::shared_ptr<const Model> model, const RunOptions& options)
     : engine_(std::move(engine)), model_(std::move(model)), options_(options) {}
 
@@ -119,14 +129,8 @@ Result<const kernels::BoundLinear*> CpuSession::bind_linear(WeightId id) {
   kernels::BoundLinear& linear = linears_[index(id)];
   if (linear.state()) return &std::as_const(linear);
   const WeightHandle& handle = model_->weights[index(id)];
-  kernels::Weight weight;
-  weight.type = handle.type;
-  weight.data = handle.data.data();
-  weight.row_scales = handle.row_scales.empty() ? nullptr : handle.row_scales.data();
-  weight.rows = handle.shape[0];
-  weight.columns = handle.shape[1];
   const char* why = "";
-  if (!linear.bind(weight, {options_.activations, engine_->forced}, engine_->pool, &why))
+  if (!linear.bind(linear_weight(handle), {options_.activations, engine_->forced}, engine_->pool, &why))
     return Error{.code = ErrorCode::kUnsupported, .place = model_->graph.weights[index(id)].name,
                  .expected = fmt::format("a kernel for {}", kernels::traits(handle.type).name), .found = why};
   return &std::as_const(linear);

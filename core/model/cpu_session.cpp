@@ -12,7 +12,7 @@ namespace retort {
 namespace {
 
 constexpr std::int64_t kRowsPerTile = 8;            // of norms, gates, rotations
-constexpr std::int64_t kTokensPerAttention = 32;
+constexpr std::int64_t kTokensPerAttention = 48;    // what the matrix form of attention takes at a time
 // Multiply-adds below which attention isn't worth waking the pool.
 constexpr std::int64_t kSmallAttention = 32 * 1024;
 

@@ -43,6 +43,9 @@ struct CpuSizes {
 // Errors: kBadArgument (options), kOutOfMemory (sizes beyond 2^48).
 Result<CpuSizes> cpu_sizes(const Model& model, const Plan& plan, const RunOptions& options, int threads);
 
+// A weight as the kernels want to see it.
+kernels::Weight linear_weight(const WeightHandle& handle) noexcept;
+
 class CpuSession final : public Session {
  public:
   // Errors: kUnsupported (no kernel for a weight), kOutOfMemory, kBadArgument.

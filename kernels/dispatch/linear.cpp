@@ -66,15 +66,38 @@ std::int64_t tile_rows(const BoundLinear::State& state, std::int64_t m) noexcept
   return std::clamp<std::int64_t>(rows, 16, 128);
 }
 
+// The first kernel for few tokens, and the first general one for the same layout of the weight.
+void choose(BoundLinear::State& state, std::string_view forced) noexcept {
+  for (const LinearKernel& kernel : linear_kernels()) {
+    if (!usable(kernel, state.weight, state.rounding_layout, forced)) continue;
+    if (state.decode == nullptr) state.decode = &kernel;
+    if (kernel.most_tokens == INT64_MAX && kernel.layout == state.decode->layout) {
+      state.prefill = &kernel;
+      return;
+    }
+  }
+}
+
 int group_rows(WeightLayout layout) noexcept { return layout == WeightLayout::kInterleaved16 ? 16 : 8; }
+
+std::size_t group_count(const BoundLinear::State& state) noexcept {
+  const int rows = group_rows(state.decode->layout);
+  return static_cast<std::size_t>((state.weight.rows + rows - 1) / rows);
+}
+
+std::size_t packed_size(const BoundLinear::State& state) noexcept {
+  if (state.prefill == nullptr || state.decode->layout == WeightLayout::kStored) return 0;
+  return group_count(state) *
+         interleaved_group_bytes(state.weight.type, state.weight.columns, group_rows(state.decode->layout));
+}
 
 // Fills state.packed; false when memory is short.
 bool repack(BoundLinear::State& state, ThreadPool& pool) noexcept {
   const Weight& weight = state.weight;
   const int rows = group_rows(state.decode->layout);
   const std::size_t group_bytes = interleaved_group_bytes(weight.type, weight.columns, rows);
-  const auto groups = static_cast<std::size_t>((weight.rows + rows - 1) / rows);
-  state.packed_bytes = group_bytes * groups;
+  const std::size_t groups = group_count(state);
+  state.packed_bytes = packed_size(state);
   state.packed.reset(static_cast<std::byte*>(::operator new[](state.packed_bytes, std::align_val_t(64), std::nothrow)));
   if (state.packed == nullptr) return false;
   pool.parallel_for(groups, [&](std::size_t group, int) {
@@ -102,14 +125,7 @@ bool BoundLinear::bind(const Weight& weight, const LinearChoice& choice, ThreadP
   state->data = weight.data;
   state->rounding_layout = layout_for(weight, choice.activations);
   state->rounding = &rounding(forced);
-  for (const LinearKernel& kernel : linear_kernels()) {
-    if (!usable(kernel, weight, state->rounding_layout, forced)) continue;
-    if (state->decode == nullptr) state->decode = &kernel;
-    if (kernel.most_tokens == INT64_MAX && kernel.layout == state->decode->layout) {
-      state->prefill = &kernel;
-      break;
-    }
-  }
+  choose(*state, forced);
   if (state->prefill == nullptr) {
     *why = "the forced kernel cannot run here";
     return false;
@@ -120,6 +136,14 @@ bool BoundLinear::bind(const Weight& weight, const LinearChoice& choice, ThreadP
   }
   state_ = std::move(state);
   return true;
+}
+
+std::size_t predict_repacked_bytes(const Weight& weight, const LinearChoice& choice) noexcept {
+  BoundLinear::State state;
+  state.weight = weight;
+  state.rounding_layout = layout_for(weight, choice.activations);
+  choose(state, choice.forced.empty() ? forced_by_environment() : choice.forced);
+  return packed_size(state);
 }
 
 std::int64_t BoundLinear::rows() const noexcept { return state_->weight.rows; }

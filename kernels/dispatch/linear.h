@@ -41,6 +41,9 @@ class BoundLinear {
   std::unique_ptr<State> state_;
 };
 
+// What repacked_bytes() will be after binding; 0 when no kernel can do it. Looks at the shape only.
+std::size_t predict_repacked_bytes(const Weight& weight, const LinearChoice& choice) noexcept;
+
 // One product of a fused step.
 struct LinearCall {
   const BoundLinear* linear;
