@@ -4,7 +4,7 @@
     make_tiny_model.py tokenizer --corpus CORPUS.txt --work DIR
     make_tiny_model.py train     --corpus CORPUS.txt --work DIR [--steps N] [--decay N] [--minutes M]
     make_tiny_model.py export    --work DIR --gguf OUT.gguf [--hf FOLDER]
-    make_tiny_model.py score     --work DIR --data FOLDER      loss and accuracy, computed with the exported rounding
+    make_tiny_model.py score     --work DIR --data FOLDER [--gguf LEVEL.gguf]      perplexity and accuracy
 
 Training is resumable: DIR holds the tokenizer and one checkpoint, written beside and renamed.
 Matrices inside the layers are updated by Muon (momentum, orthogonalised by five Newton-Schulz
@@ -229,7 +229,8 @@ def train(args, c):
     p, m, v = jax.tree.map(jax.numpy.asarray, (p, m, v))
     step, _ = make_step(c)
     began, done, recent = time.time(), 0, []
-    while at < args.steps:
+    until = min(args.until or args.steps, args.steps)
+    while at < until:
         # Short windows are cheaper; the last quarter sees the whole context.
         length = args.length if at < args.steps - args.long_steps else c["context"]
         batch = args.tokens // length
@@ -241,7 +242,7 @@ def train(args, c):
             rate = done * args.tokens / (time.time() - began)
             print(f"step {at}  loss {np.mean(recent[-10:]):.4f}  {rate:.0f} tokens/s", flush=True)
         over = args.minutes and time.time() - began > 60 * args.minutes
-        if at % 50 == 0 or at == args.steps or over:
+        if at % 50 == 0 or at == until or over:
             save_checkpoint(args.work, at, p, m, v)
         if over:
             print("time is up; run again to go on", flush=True)
@@ -331,11 +332,30 @@ def export_gguf(c, p, work, path, title):
 
 # Scoring, as the program does it: second halves of chunks, choices by likelihood, greedy answers.
 
+def read_gguf(c, path):
+    """The weights of an exported file, or of a level that another program made from it."""
+    import gguf
+    ours = {name: own for own, name in gguf_names(c).items()}
+    p = {}
+    for tensor in gguf.GGUFReader(path).tensors:
+        own, rows = ours[tensor.name], [int(n) for n in reversed(tensor.shape)]
+        x = gguf.quants.dequantize(tensor.data, tensor.tensor_type).astype(np.float32).reshape(rows)
+        if own.endswith((".q", ".k")):
+            heads = c["heads"] if own.endswith(".q") else c["kv_heads"]
+            x = x.reshape(heads, rows[0] // heads // 2, 2, rows[1]).swapaxes(1, 2).reshape(rows)
+        p[own] = x
+    return p
+
+
 def score(args, c):
     import jax
     tok = load_tokenizer(args.work)
-    _, p, _, _ = load_checkpoint(args.work)
-    p = {n: jax.numpy.asarray(x.astype(np.float16).astype(np.float32) if x.ndim > 1 else x) for n, x in p.items()}
+    if args.gguf:
+        p = read_gguf(c, args.gguf)
+    else:
+        _, p, _, _ = load_checkpoint(args.work)
+        p = {n: x.astype(np.float16).astype(np.float32) if x.ndim > 1 else x for n, x in p.items()}
+    p = {n: jax.numpy.asarray(x) for n, x in p.items()}
     forward = jax.jit(make_forward(c))
 
     @jax.jit
@@ -352,7 +372,7 @@ def score(args, c):
     print(f"perplexity {math.exp(loss / n):.4f} over {n} tokens of {len(ids)}")
 
     def padded(row):
-        return np.array([row + [0] * (size - len(row))], np.int32)
+        return np.array([row + [0] * (-len(row) % 64)], np.int32)  # few lengths, so few compilations
 
     right = {}
     for line in open(Path(args.data) / "prompts.jsonl"):
@@ -363,7 +383,7 @@ def score(args, c):
             for choice in row["choices"]:
                 more = tok.encode(" " + choice).ids
                 lp = np.asarray(log_probs(padded(context + more)))[0]
-                scores.append(np.mean([lp[len(context) + i - 1, t] for i, t in enumerate(more)]))
+                scores.append(sum(lp[len(context) + i - 1, t] for i, t in enumerate(more)))
             ok, form = int(np.argmax(scores)) == row["answer"], "choice"
         else:
             made = list(context)
@@ -386,6 +406,7 @@ def main():
     parser.add_argument("--size", choices=SIZES, default="tiny")
     parser.add_argument("--steps", type=int, default=1800)
     parser.add_argument("--decay", type=int, default=600)
+    parser.add_argument("--until", type=int, help="leave off at this step of the schedule")
     parser.add_argument("--long-steps", type=int, default=300, help="last steps with windows of the whole context")
     parser.add_argument("--tokens", type=int, default=4096, help="tokens a step")
     parser.add_argument("--length", type=int, default=256, help="window before the long steps")
