@@ -1,6 +1,7 @@
 // Generation over a session that says what it is told to: order of calls, ends, characters that span tokens.
 #include <QTest>
 #include <algorithm>
+#include <cmath>
 
 #include "core/model/generate.h"
 
@@ -19,6 +20,7 @@ class ByteTokenizer final : public Tokenizer {
     for (const char c : text) out.push_back(static_cast<unsigned char>(c));
     return out;
   }
+  TokenPair encode_pair(std::string_view, std::string_view, bool) const override { return {}; }
   std::string decode(std::span<const TokenId> ids, bool) const override {
     std::string out;
     for (const TokenId id : ids) out += piece_bytes(id);
