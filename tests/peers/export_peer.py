@@ -10,6 +10,7 @@ as in quantize_peer.py. Exit code 1 when a file does not load, tokens differ or 
 """
 import argparse
 import json
+import os
 import pathlib
 import re
 import subprocess
@@ -33,9 +34,10 @@ class Peer:
 
     def run(self, tool, *arguments):
         command = (["chroot", self.options.root] if self.options.root else []) + [tool, *arguments]
-        done = subprocess.run(command, capture_output=True, text=True)
+        # Without this, threads that spin for a core another program has make a shared machine crawl.
+        done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_WAIT_POLICY": "passive"})
         if done.returncode != 0:
-            raise RuntimeError(f"{tool} failed: {done.stderr.strip().splitlines()[-1:]}")
+            raise RuntimeError(f"{tool} failed ({done.returncode}): {done.stderr.strip().splitlines()[-1:]}")
         return done.stdout + done.stderr
 
     def perplexity(self, model, text):
