@@ -4,6 +4,24 @@ namespace retort::ui {
 
 CoreApi coreApi() {
   CoreApi api;
+  api.createStudy = &Study::create;
+  api.openStudy = &Study::open;
+  api.estimateRun = &estimate_run;
+  api.runStudy = &run_study;
+  api.openModel = &open_model;
+  api.planLevel = [](const Model& model, std::string_view level, bool importance, std::span<const TypeOverride> overrides) {
+    return plan_level(model, level, importance, overrides);
+  };
+  api.levels = &levels;
+  api.predictMemory = [](const Model& model, const RunOptions& options, int threads) -> Result<MemoryByPart> {
+    RETORT_TRY(const auto backend, make_backend("cpu", threads));
+    return backend->predict_memory(model, options);
+  };
+  api.readData = [](const std::filesystem::path& path, const Columns& columns) { return read_data(path, columns); };
+  api.renderChat = &render_chat;
+  api.recipeToJson = &recipe_to_json;
+  api.recipeFromJson = &recipe_from_json;
+  api.presetRecipes = &preset_recipes;
   api.describeHardware = &describe_hardware;
   api.measureLimits = &measure_limits;
   api.reportKernels = [] {

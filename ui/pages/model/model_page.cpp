@@ -1,0 +1,220 @@
+#include "ui/pages/model/model_page.h"
+
+#include <QFileDialog>
+#include <QFileInfo>
+#include <QSlider>
+#include <QStackedLayout>
+#include <QTabWidget>
+#include <QTimer>
+#include <QVBoxLayout>
+#include <algorithm>
+#include <cmath>
+
+#include "ui/format.h"
+#include "ui/pages/model/layer_map.h"
+#include "ui/pages/model/levels_strip.h"
+#include "ui/pages/model/tensors_view.h"
+#include "ui/pages/model/text_view.h"
+#include "ui/services/selection.h"
+#include "ui/services/study_service.h"
+#include "ui/settings.h"
+#include "ui/widgets/basics.h"
+
+namespace retort::ui {
+namespace {
+
+constexpr std::uint64_t kGigabyte = 1000ull * 1000 * 1000;
+constexpr int kShortest = 8;   // the slider's steps are powers of two from 2⁸
+
+}  // namespace
+
+ModelPage::ModelPage(Services& services, QWidget* parent) : Page(services, parent) {
+  m_pool.setMaxThreadCount(1);
+  m_stack = new QStackedLayout(this);
+  m_empty = new EmptyState(QStringLiteral("model"), tr("No model yet"),
+                           tr("Here you see what a model is made of, how small every level would make it and where that fits. "
+                              "Drop a GGUF file or a model folder on the window."));
+  connect(m_empty->addButton(tr("Open a model …"), QStringLiteral("file")), &QPushButton::clicked, this, &ModelPage::askModel);
+  m_stack->addWidget(m_empty);
+  auto* body = new QWidget;
+  auto* column = new QVBoxLayout(body);
+  column->setContentsMargins(0, kGapLarge, 0, 0);
+  column->setSpacing(kGap);
+  column->addWidget(buildHeader());
+  m_tabs = new QTabWidget;
+  m_tabs->setAccessibleName(tr("Views of the model"));
+  m_tabs->setDocumentMode(true);
+  m_map = new LayerMap(services.selection);
+  m_tensors = new TensorsView(services.selection);
+  auto* mapBox = new QWidget;
+  auto* mapColumn = new QVBoxLayout(mapBox);
+  mapColumn->setContentsMargins(kGapSmall, kGapSmall, kGapSmall, kGapSmall);
+  mapColumn->addWidget(m_map);
+  m_tabs->addTab(mapBox, tr("Map"));
+  m_tabs->addTab(m_tensors, tr("Tensors"));
+  m_tabs->addTab(new TextView(services.model), tr("Text"));
+  column->addWidget(m_tabs, 1);
+  m_stack->addWidget(body);
+
+  m_later = new QTimer(this);
+  m_later->setSingleShot(true);
+  m_later->setInterval(80);
+  connect(m_later, &QTimer::timeout, this, [this] {
+    this->services().model.requestMemory(context(), m_snapshot ? m_snapshot->threads : 0);
+    Settings::setValue(Setting::ModelContext, static_cast<int>(context()));
+  });
+  connect(m_context, &QSlider::valueChanged, this, &ModelPage::refreshContext);
+  connect(&services.model, &ModelService::loadedChanged, this, &ModelPage::refreshModel);
+  connect(&services.model, &ModelService::memoryReady, this, [this](std::int64_t at, const MemoryByPart& memory) {
+    if (at == context()) m_levels->setMemory(memory);
+  });
+  describeMachine();
+  refreshModel();
+}
+
+ModelPage::~ModelPage() { m_pool.waitForDone(); }
+
+QWidget* ModelPage::buildHeader() {
+  auto* header = new QWidget;
+  auto* outer = new QVBoxLayout(header);
+  outer->setContentsMargins(kGapLarge, 0, kGapLarge, 0);
+  outer->setSpacing(kGap);
+  auto* line = new QHBoxLayout;
+  line->setSpacing(kGapLarge);
+  auto* texts = new QVBoxLayout;
+  texts->setSpacing(2);
+  m_name = makeHeading({});
+  QFont large = Theme::instance().font(Theme::Size::Body, true);
+  large.setPointSizeF(large.pointSizeF() > 0 ? large.pointSizeF() * 1.25 : 15);
+  m_name->setFont(large);
+  m_facts = makeLabel({}, Tone::Muted);
+  m_facts->setWordWrap(true);
+  texts->addWidget(m_name);
+  texts->addWidget(m_facts);
+  line->addLayout(texts, 1);
+  QPushButton* other = makeButton(tr("Open another …"), QStringLiteral("file"));
+  line->addWidget(other, 0, Qt::AlignTop);
+  connect(other, &QPushButton::clicked, this, &ModelPage::askModel);
+  outer->addLayout(line);
+  m_quantized = new Notice;
+  m_problem = new Notice;
+  outer->addWidget(m_problem);
+  outer->addWidget(m_quantized);
+  auto* card = new QFrame;
+  card->setProperty("card", "true");
+  auto* inside = new QVBoxLayout(card);
+  inside->setContentsMargins(kGapLarge, kGap, kGapLarge, kGap);
+  inside->setSpacing(kGapSmall);
+  auto* contextRow = new QHBoxLayout;
+  contextRow->addWidget(makeHeading(tr("What each level makes of it")));
+  contextRow->addStretch();
+  contextRow->addWidget(makeLabel(tr("at a context of"), Tone::Muted));
+  m_context = new QSlider(Qt::Horizontal);
+  m_context->setAccessibleName(tr("Context in tokens"));
+  m_context->setRange(kShortest, 15);
+  m_context->setPageStep(1);
+  m_context->setFixedWidth(140);
+  contextRow->addWidget(m_context);
+  m_contextLabel = makeLabel({});
+  m_contextLabel->setMinimumWidth(96);
+  contextRow->addWidget(m_contextLabel);
+  inside->addLayout(contextRow);
+  m_levels = new LevelsStrip;
+  inside->addWidget(m_levels);
+  outer->addWidget(card);
+  const int stored = Settings::value(Setting::ModelContext).toInt();
+  m_context->setValue(static_cast<int>(std::lround(std::log2(std::max(stored, 256)))));
+  return header;
+}
+
+PageStatus ModelPage::status(const StudySnapshot* study) {
+  if (!study || !study->source) return {PageState::Empty, tr("no model yet")};
+  if (study->source->quantized) return {PageState::Ready, tr("already quantized: %1").arg(QString::fromStdString(*study->source->quantized))};
+  return {PageState::Ready, QString::fromStdString(study->source->name)};
+}
+
+std::int64_t ModelPage::context() const { return std::int64_t{1} << m_context->value(); }
+
+void ModelPage::setSnapshot(const SnapshotPtr& snapshot) {
+  m_snapshot = snapshot;
+  m_stack->setCurrentIndex(snapshot && snapshot->source ? 1 : 0);
+  refreshHeader();
+}
+
+void ModelPage::showPart(const QString& part) {
+  if (part == QStringLiteral("tensors")) m_tabs->setCurrentWidget(m_tensors);
+}
+
+void ModelPage::refreshHeader() {
+  if (!m_snapshot || !m_snapshot->source) return;
+  const SourceInfo& source = *m_snapshot->source;
+  m_name->setText(QString::fromStdString(source.name));
+  const LoadedModelPtr loaded = services().model.loaded();
+  const QString dot = QStringLiteral(" &nbsp;·&nbsp; ");
+  QStringList facts{QString::fromStdString(source.architecture), tr("%1 parameters").arg(richQuantity(countQuantity(static_cast<double>(source.parameters)))),
+                    richQuantity(bytesQuantity(source.bytes)), tr("%1 bits per weight").arg(significant(source.bits_per_weight, 3))};
+  if (loaded) {
+    const ModelConfig& config = loaded->model->config;
+    facts << (loaded->model->checkpoint->format == CheckpointFormat::kGguf ? QStringLiteral("GGUF") : QStringLiteral("safetensors"));
+    facts << tr("%1 layers of %2").arg(config.layers).arg(integer(config.hidden));
+    if (config.context > 0) facts << tr("trained on %1 tokens of context").arg(integer(config.context));
+  }
+  facts << (source.licence.empty() ? tr("licence not stated") : tr("licence %1").arg(QString::fromStdString(source.licence).toHtmlEscaped()));
+  m_facts->setText(facts.join(dot));
+  m_facts->setToolTip(QString::fromStdU16String(source.path.u16string()));
+  if (source.quantized) {
+    m_quantized->showText(Notice::Kind::Warn,
+                          tr("This source is already quantized (%1). Its expansion to 16 bits is taken as the original, and the file "
+                             "itself is a candidate: making it smaller again loses what its own grid has not lost yet.")
+                              .arg(QString::fromStdString(*source.quantized)));
+  } else {
+    m_quantized->hide();
+  }
+}
+
+void ModelPage::refreshModel() {
+  const LoadedModelPtr loaded = services().model.loaded();
+  m_map->setTensors(loaded ? loaded->tensors : std::vector<TensorRow>());
+  m_tensors->setTensors(loaded ? loaded->tensors : std::vector<TensorRow>());
+  m_levels->setLevels(loaded ? loaded->levels : std::vector<LevelRow>());
+  if (const auto failure = services().model.failure())
+    m_problem->showFailure(*failure);
+  else
+    m_problem->hide();
+  if (loaded) {
+    const std::int64_t longest = loaded->model->config.context;
+    m_context->setMaximum(std::clamp(static_cast<int>(std::lround(std::log2(static_cast<double>(std::max<std::int64_t>(longest, 512))))), kShortest + 1, 20));
+  }
+  refreshHeader();
+  refreshContext();
+}
+
+void ModelPage::refreshContext() {
+  m_contextLabel->setText(tr("%1 tokens").arg(integer(context())));
+  m_later->start();
+}
+
+void ModelPage::describeMachine() {
+  // What remains for a model beside the system and its programs; this machine says it itself.
+  std::vector<Machine> machines{{tr("this machine"), 0}, {tr("8 GB laptop"), 5 * kGigabyte}, {tr("6 GB phone"), 5 * kGigabyte / 2}};
+  m_levels->setMachines(machines);
+  const auto describe = services().study.api().describeHardware;
+  if (!describe) return;
+  m_pool.start([this, describe, machines]() mutable {
+    machines[0].available = describe().free_memory_bytes;
+    QMetaObject::invokeMethod(this, [this, machines] { m_levels->setMachines(machines); }, Qt::QueuedConnection);
+  });
+}
+
+void ModelPage::askModel() {
+  const QString path = QFileDialog::getOpenFileName(this, tr("Open a model"), Settings::value(Setting::LastFolder).toString(),
+                                                    tr("Models (*.gguf *.safetensors);;All files (*)"));
+  if (path.isEmpty()) return;
+  Settings::setValue(Setting::LastFolder, QFileInfo(path).absolutePath());
+  if (m_snapshot && !m_snapshot->source)
+    services().study.setSource(path);
+  else
+    services().study.createFromModel(path);
+}
+
+}  // namespace retort::ui

@@ -1,0 +1,243 @@
+#include "ui/pages/recipes/recipes_page.h"
+
+#include <QHBoxLayout>
+#include <QSplitter>
+#include <QVBoxLayout>
+#include <algorithm>
+
+#include "ui/actions.h"
+#include "ui/format.h"
+#include "ui/pages/recipes/recipe_editor.h"
+#include "ui/services/selection.h"
+#include "ui/services/study_service.h"
+#include "ui/widgets/basics.h"
+#include "ui/widgets/table.h"
+
+namespace retort::ui {
+namespace {
+
+QWidget* pane(QLayout* layout) {
+  auto* widget = new QWidget;
+  widget->setLayout(layout);
+  layout->setContentsMargins(kGapLarge, kGapLarge, kGapLarge, kGapLarge);
+  layout->setSpacing(kGap);
+  return widget;
+}
+
+}  // namespace
+
+RecipesPage::RecipesPage(Services& services, QWidget* parent) : Page(services, parent) {
+  m_presets = new PresetModel(this);
+  m_candidates = new CandidateModel(this);
+  auto* outer = new QHBoxLayout(this);
+  outer->setContentsMargins(0, 0, 0, 0);
+  auto* splitter = new QSplitter(Qt::Horizontal);
+  splitter->setChildrenCollapsible(false);
+  splitter->addWidget(buildPresets());
+  splitter->addWidget(buildCandidates());
+  auto* right = new QVBoxLayout;
+  m_editor = new RecipeEditor(services.study, services.model);
+  right->addWidget(m_editor);
+  splitter->addWidget(pane(right));
+  splitter->setSizes({300, 330, 290});
+  splitter->setStretchFactor(0, 2);
+  splitter->setStretchFactor(1, 3);
+  splitter->setStretchFactor(2, 2);
+  outer->addWidget(splitter);
+  connectParts();
+}
+
+QWidget* RecipesPage::buildPresets() {
+  auto* column = new QVBoxLayout;
+  auto* head = new QHBoxLayout;
+  head->addWidget(makeHeading(tr("Presets · Quantize")));
+  head->addStretch();
+  m_addPreset = makeButton(tr("Add"), QStringLiteral("plus"));
+  m_addPreset->setToolTip(tr("Adds the selected preset to the candidates (Enter)"));
+  head->addWidget(m_addPreset);
+  column->addLayout(head);
+  m_presetTable = new TableView(tr("Presets"));
+  m_presetTable->setModel(m_presets);
+  m_presetTable->setWidths({0, 76, 44, 76});
+  column->addWidget(m_presetTable, 1);
+  return pane(column);
+}
+
+QWidget* RecipesPage::buildCandidates() {
+  auto* column = new QVBoxLayout;
+  auto* head = new QHBoxLayout;
+  m_candidateTitle = makeHeading(tr("Candidates"));
+  head->addWidget(m_candidateTitle, 1);
+  m_duplicate = makeToolButton(QStringLiteral("duplicate"), tr("Duplicate the candidate"));
+  m_up = makeToolButton(QStringLiteral("up"), tr("Move up (Alt+Up)"));
+  m_down = makeToolButton(QStringLiteral("down"), tr("Move down (Alt+Down)"));
+  m_remove = makeToolButton(QStringLiteral("trash"), tr("Remove the candidate (Delete); undo brings it back"));
+  m_undo = makeToolButton(QStringLiteral("undo"), tr("Undo the last change (Ctrl+Z)"));
+  for (QToolButton* button : {m_duplicate, m_up, m_down, m_remove, m_undo}) head->addWidget(button);
+  column->addLayout(head);
+  m_candidateTable = new TableView(tr("Candidates of this study"));
+  m_candidateTable->setModel(m_candidates);
+  m_candidateTable->setWidths({0, 84, 48, 96});
+  column->addWidget(m_candidateTable, 1);
+  column->addWidget(makeLabel(tr("Checked candidates take part in the run. Enter checks, Space pins."), Tone::Muted, Theme::Size::Small));
+  return pane(column);
+}
+
+void RecipesPage::connectParts() {
+  StudyService& study = services().study;
+  connect(m_addPreset, &QPushButton::clicked, this, &RecipesPage::addPreset);
+  connect(m_presetTable, &TableView::activated, this, &RecipesPage::addPreset);
+  connect(m_presetTable->selectionModel(), &QItemSelectionModel::currentRowChanged, this, [this](const QModelIndex& now) {
+    if (!now.isValid()) return;
+    m_addPreset->setEnabled(m_presets->row(now.row()).problem.isEmpty());
+    if (m_presetTable->hasFocus()) m_editor->edit({}, m_presets->row(now.row()).recipe, {});
+  });
+  connect(m_presetTable, &TableView::clicked, this, [this](const QModelIndex& now) { m_editor->edit({}, m_presets->row(now.row()).recipe, {}); });
+  connect(m_candidateTable->selectionModel(), &QItemSelectionModel::currentRowChanged, this, [this](const QModelIndex& now) {
+    if (now.isValid()) services().selection.setCandidate(m_candidates->row(now.row()).id);
+    refreshSelected();
+  });
+  connect(m_candidateTable, &TableView::clicked, this, &RecipesPage::refreshSelected);
+  connect(m_candidateTable, &TableView::activated, this, [this](const QModelIndex& index) {
+    const CandidateInfo& candidate = m_candidates->row(index.row());
+    services().study.setChosen(candidate.id, !candidate.chosen);
+  });
+  connect(m_candidateTable, &TableView::spacePressed, this, [this](const QModelIndex& index) { services().selection.togglePin(m_candidates->row(index.row()).id); });
+  connect(m_candidateTable, &TableView::deletePressed, this, &RecipesPage::remove);
+  connect(m_candidates, &CandidateModel::chosenWanted, &study, &StudyService::setChosen);
+  connect(m_duplicate, &QToolButton::clicked, this, &RecipesPage::duplicate);
+  connect(m_remove, &QToolButton::clicked, this, &RecipesPage::remove);
+  connect(m_up, &QToolButton::clicked, this, [this] { move(-1); });
+  connect(m_down, &QToolButton::clicked, this, [this] { move(1); });
+  connect(m_undo, &QToolButton::clicked, &study, &StudyService::undo);
+  connect(&study, &StudyService::undoChanged, m_undo, &QToolButton::setEnabled);
+  m_undo->setEnabled(study.canUndo());
+  connect(&services().selection, &Selection::candidateChanged, this, [this](std::int64_t id) {
+    if (const int row = m_candidates->rowOf(id); row >= 0) m_candidateTable->selectRow(row);
+  });
+  connect(&services().model, &ModelService::loadedChanged, this, [this] {
+    m_memoryContext = -1;
+    refreshPresets();
+  });
+  connect(&services().model, &ModelService::memoryReady, this, [this](std::int64_t context, const MemoryByPart& memory) {
+    if (!m_snapshot || context != m_snapshot->context) return;
+    m_memory = memory;
+    refreshPresets();
+  });
+  ActionRegistry& actions = services().actions;
+  const QString group = tr("Recipes");
+  actions.add({QStringLiteral("recipes.up"), group, tr("Move the candidate up"), QKeySequence(tr("Alt+Up")), QStringLiteral("up")}, this, [this] { move(-1); });
+  actions.add({QStringLiteral("recipes.down"), group, tr("Move the candidate down"), QKeySequence(tr("Alt+Down")), QStringLiteral("down")}, this, [this] { move(1); });
+  actions.add({QStringLiteral("recipes.duplicate"), group, tr("Duplicate the candidate"), QKeySequence(tr("Ctrl+Shift+D")), QStringLiteral("duplicate")}, this, [this] { duplicate(); });
+}
+
+PageStatus RecipesPage::status(const StudySnapshot* study) {
+  if (!study) return {PageState::Empty, tr("no study is open")};
+  const auto chosen = std::count_if(study->candidates.begin(), study->candidates.end(),
+                                    [](const CandidateInfo& c) { return c.chosen && !c.is_original; });
+  if (chosen == 0) return {PageState::Empty, tr("no candidates yet")};
+  const bool importance = std::any_of(study->candidates.begin(), study->candidates.end(), [](const CandidateInfo& c) {
+    return c.chosen && std::any_of(c.recipe.stages.begin(), c.recipe.stages.end(), [](const Stage& s) { return s.importance; });
+  });
+  const bool calibration = std::any_of(study->data.begin(), study->data.end(), [](const DataInfo& d) { return d.role == DataRole::kCalibration; });
+  if (importance && !calibration) return {PageState::Attention, tr("an importance matrix needs a calibration text")};
+  return {PageState::Ready, tr("%n candidate(s) chosen", nullptr, static_cast<int>(chosen))};
+}
+
+const CandidateInfo* RecipesPage::selected() const {
+  const QModelIndex now = m_candidateTable->currentIndex();
+  return now.isValid() && now.row() < m_candidates->rowCount() ? &m_candidates->row(now.row()) : nullptr;
+}
+
+void RecipesPage::setSnapshot(const SnapshotPtr& snapshot) {
+  m_snapshot = snapshot;
+  const std::optional<std::int64_t> wanted = services().selection.candidate();
+  m_candidates->setRows(snapshot ? snapshot->candidates : std::vector<CandidateInfo>());
+  if (!selected() && m_candidates->rowCount() > 0) {
+    const int row = wanted ? m_candidates->rowOf(*wanted) : -1;
+    m_candidateTable->selectRow(std::max(row, 0));
+  }
+  if (snapshot) {
+    const auto chosen = std::count_if(snapshot->candidates.begin(), snapshot->candidates.end(), [](const auto& c) { return c.chosen; });
+    m_candidateTitle->setText(tr("Candidates · %1 of %2 chosen").arg(chosen).arg(snapshot->candidates.size()));
+  } else {
+    m_candidateTitle->setText(tr("Candidates"));
+  }
+  refreshPresets();
+  refreshSelected();
+}
+
+void RecipesPage::refreshPresets() {
+  const auto& api = services().study.api();
+  if (!api.presetRecipes) return;
+  const LoadedModelPtr loaded = services().model.loaded();
+  if (loaded && m_snapshot && m_memoryContext != m_snapshot->context) {
+    m_memoryContext = m_snapshot->context;
+    services().model.requestMemory(m_memoryContext, m_snapshot->threads);
+  }
+  std::vector<PresetRow> rows;
+  for (Recipe& recipe : api.presetRecipes()) {
+    PresetRow row;
+    row.code = QString::fromStdString(recipe.name);
+    row.plain = row.code;
+    const std::string level = recipe.stages.empty() ? std::string() : recipe.stages.front().level;
+    if (loaded)
+      for (const LevelRow& plan : loaded->levels) {
+        if (plan.id.toStdString() != level) continue;
+        row.plain = plan.plain;
+        row.explanation = plan.explanation;
+        row.bytes = plan.plan.file_bytes;
+        row.bits = plan.plan.bits_per_weight;
+        row.fallbacks = plan.fallbacks;
+        row.problem = plan.problem;
+        if (m_memory) row.memory = plan.plan.bytes + m_memory->kv_cache + m_memory->work_space;
+      }
+    if (m_snapshot)
+      row.present = std::any_of(m_snapshot->candidates.begin(), m_snapshot->candidates.end(),
+                                [&](const CandidateInfo& candidate) { return candidate.recipe.name == recipe.name; });
+    row.recipe = std::move(recipe);
+    rows.push_back(std::move(row));
+  }
+  m_presets->setRows(std::move(rows));
+  m_addPreset->setEnabled(m_snapshot && m_presetTable->currentIndex().isValid());
+}
+
+void RecipesPage::refreshSelected() {
+  const CandidateInfo* candidate = selected();
+  const int row = m_candidateTable->currentIndex().row();
+  m_duplicate->setEnabled(candidate && !candidate->recipe.stages.empty());
+  m_remove->setEnabled(candidate && !candidate->is_original);
+  m_up->setEnabled(candidate && !candidate->is_original && row > 1);
+  m_down->setEnabled(candidate && !candidate->is_original && row + 1 < m_candidates->rowCount());
+  if (candidate) m_editor->edit(candidate->id, candidate->recipe, QString::fromStdString(candidate->command_line));
+}
+
+void RecipesPage::addPreset() {
+  const QModelIndex now = m_presetTable->currentIndex();
+  if (!m_snapshot || !now.isValid() || !m_presets->row(now.row()).problem.isEmpty()) return;
+  services().study.addCandidate(m_presets->row(now.row()).recipe);
+}
+
+void RecipesPage::duplicate() {
+  const CandidateInfo* candidate = selected();
+  if (!candidate || candidate->recipe.stages.empty()) return;
+  Recipe copy = candidate->recipe;
+  copy.name = tr("%1 (copy)").arg(QString::fromStdString(copy.name)).toStdString();
+  services().study.addCandidate(copy);
+}
+
+void RecipesPage::remove() {
+  const CandidateInfo* candidate = selected();
+  if (!candidate || candidate->is_original) return;
+  emit message(tr("%1 was removed; Ctrl+Z brings it back").arg(QString::fromStdString(candidate->name)));
+  services().study.removeCandidate(candidate->id);
+}
+
+void RecipesPage::move(int step) {
+  const CandidateInfo* candidate = selected();
+  const int target = m_candidateTable->currentIndex().row() + step;
+  if (!candidate || candidate->is_original || target < 1 || target >= m_candidates->rowCount()) return;
+  services().study.moveCandidate(candidate->id, target);
+}
+
+}  // namespace retort::ui

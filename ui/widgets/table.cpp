@@ -1,0 +1,191 @@
+#include "ui/widgets/table.h"
+
+#include <QApplication>
+#include <QClipboard>
+#include <QHeaderView>
+#include <QKeyEvent>
+#include <QPainter>
+#include <algorithm>
+
+#include "ui/theme.h"
+#include "ui/widgets/basics.h"
+#include "ui/widgets/sparkline.h"
+
+namespace retort::ui {
+namespace {
+
+Role tone_role(int tone, bool muted) {
+  switch (static_cast<Tone>(tone)) {
+    case Tone::Muted: return Role::Muted;
+    case Tone::Good: return Role::Good;
+    case Tone::Warn: return Role::Warn;
+    case Tone::Bad: return Role::Bad;
+    case Tone::Normal: break;
+  }
+  return muted ? Role::Muted : Role::Text;
+}
+
+void paint_check(QPainter* painter, const QRect& area, Qt::CheckState state) {
+  const QRectF box(area.left() + kGap + 0.5, area.center().y() - 7.5, 15, 15);
+  painter->setPen(QPen(color(state == Qt::Checked ? Role::Accent : Role::LineStrong), 1.2));
+  painter->setBrush(state == Qt::Checked ? color(Role::Accent) : Qt::transparent);
+  painter->drawRoundedRect(box, 3, 3);
+  if (state != Qt::Checked) return;
+  painter->setPen(QPen(color(Role::OnAccent), 1.8, Qt::SolidLine, Qt::RoundCap, Qt::RoundJoin));
+  painter->drawPolyline(QPolygonF{QPointF(box.left() + 3.5, box.center().y()), QPointF(box.left() + 6.3, box.bottom() - 4.2),
+                                  QPointF(box.right() - 3.2, box.top() + 4.2)});
+}
+
+}  // namespace
+
+QSize CellDelegate::sizeHint(const QStyleOptionViewItem& option, const QModelIndex& index) const {
+  QSize size = QStyledItemDelegate::sizeHint(option, index);
+  size.setWidth(size.width() + 2 * kGap);
+  return size.expandedTo({0, kRowHeight});
+}
+
+void CellDelegate::paint(QPainter* painter, const QStyleOptionViewItem& option, const QModelIndex& index) const {
+  painter->save();
+  painter->setRenderHint(QPainter::Antialiasing);
+  painter->setClipRect(option.rect);
+  const bool selected = option.state & QStyle::State_Selected;
+  painter->fillRect(option.rect, color(selected ? Role::AccentSoft : Role::Surface));
+  painter->setPen(color(Role::Line));
+  painter->drawLine(QLineF(option.rect.left(), option.rect.bottom() + 0.5, option.rect.right() + 1, option.rect.bottom() + 0.5));
+  if (option.state & QStyle::State_HasFocus) {
+    painter->setPen(QPen(color(Role::Accent), 1));
+    painter->drawRect(QRectF(option.rect).adjusted(0.5, 0.5, -0.5, -1.5));
+  }
+
+  QRect area = option.rect.adjusted(kGap, 0, -kGap, -1);
+  const QVariant check = index.data(Qt::CheckStateRole);
+  if (check.isValid()) {
+    paint_check(painter, option.rect, static_cast<Qt::CheckState>(check.toInt()));
+    area.setLeft(area.left() + 24);
+  }
+  if (const QVariant swatch = index.data(kSwatchRole); swatch.isValid()) {
+    painter->setPen(Qt::NoPen);
+    painter->setBrush(swatch.value<QColor>());
+    painter->drawRoundedRect(QRectF(area.left(), area.center().y() - 4.5, 10, 10), 2, 2);
+    area.setLeft(area.left() + 16);
+  }
+  if (const QVariant bars = index.data(kHistogramRole); bars.isValid()) {
+    std::vector<double> values;
+    for (const QVariant& value : bars.toList()) values.push_back(value.toDouble());
+    paintBars(*painter, QRectF(area).adjusted(0, 5, 0, -4), values, Theme::instance().series(0));
+    painter->restore();
+    return;
+  }
+  const Theme& theme = Theme::instance();
+  const QFont font = qvariant_cast<QFont>(index.data(Qt::FontRole).isValid() ? index.data(Qt::FontRole) : QVariant(theme.font()));
+  painter->setFont(font);
+  const bool enabled = index.flags().testFlag(Qt::ItemIsEnabled);
+  const QColor ink = enabled ? color(tone_role(index.data(kToneRole).toInt(), index.data(kMutedRole).toBool())) : color(Role::Faint);
+  if (const QVariant progress = index.data(kProgressRole); progress.isValid()) {
+    const QRectF bar(area.left(), area.bottom() - 5, area.width(), 3);
+    painter->setPen(Qt::NoPen);
+    painter->setBrush(color(Role::Line));
+    painter->drawRoundedRect(bar, 1.5, 1.5);
+    painter->setBrush(color(Role::Accent));
+    painter->drawRoundedRect(QRectF(bar.left(), bar.top(), bar.width() * std::clamp(progress.toDouble(), 0.0, 1.0), bar.height()), 1.5, 1.5);
+    area.setBottom(area.bottom() - 5);
+  }
+  const QString text = index.data(Qt::DisplayRole).toString();
+  const QFontMetrics metrics(font);
+  if (const QVariant unit = index.data(kUnitRole); unit.isValid()) {
+    // The unit has a column of its own, so that figures end at the same place.
+    const QFont small = theme.font(Theme::Size::Small);
+    const int unitWidth = unit.toString().isEmpty() ? 0 : std::max(24, QFontMetrics(small).horizontalAdvance(unit.toString()));
+    painter->setPen(ink);
+    painter->drawText(area.adjusted(0, 0, -unitWidth - (unitWidth ? kGapSmall : 0), 0), Qt::AlignRight | Qt::AlignVCenter, text);
+    painter->setFont(small);
+    painter->setPen(color(enabled ? Role::Muted : Role::Faint));
+    painter->drawText(QRect(area.right() - unitWidth + 1, area.top(), unitWidth, area.height()), Qt::AlignLeft | Qt::AlignVCenter, unit.toString());
+  } else {
+    const QVariant wish = index.data(Qt::TextAlignmentRole);
+    const Qt::Alignment alignment = wish.isValid() ? Qt::Alignment(wish.toInt()) : Qt::AlignLeft | Qt::AlignVCenter;
+    painter->setPen(ink);
+    const QString shown = metrics.elidedText(text, Qt::ElideMiddle, area.width());
+    painter->drawText(area, static_cast<int>(alignment), shown);
+    if (const QString second = index.data(kSecondRole).toString(); !second.isEmpty()) {
+      const int after = metrics.horizontalAdvance(shown) + kGap;
+      painter->setPen(color(enabled ? Role::Muted : Role::Faint));
+      const QRect rest = area.adjusted(after, 0, 0, 0);
+      if (rest.width() > 24)
+        painter->drawText(rest, Qt::AlignLeft | Qt::AlignVCenter, metrics.elidedText(second, Qt::ElideRight, rest.width()));
+    }
+  }
+  painter->restore();
+}
+
+bool CellDelegate::editorEvent(QEvent* event, QAbstractItemModel* model, const QStyleOptionViewItem& option, const QModelIndex& index) {
+  // The box is painted here, so its place is known here too.
+  if (event->type() != QEvent::MouseButtonRelease || !index.flags().testFlag(Qt::ItemIsUserCheckable))
+    return QStyledItemDelegate::editorEvent(event, model, option, index);
+  if (static_cast<QMouseEvent*>(event)->position().x() > option.rect.left() + 28) return false;
+  const bool checked = index.data(Qt::CheckStateRole).toInt() == Qt::Checked;
+  return model->setData(index, checked ? Qt::Unchecked : Qt::Checked, Qt::CheckStateRole);
+}
+
+TableView::TableView(const QString& name, QWidget* parent) : QTableView(parent) {
+  setAccessibleName(name);
+  setItemDelegate(new CellDelegate(this));
+  setSelectionBehavior(QAbstractItemView::SelectRows);
+  setSelectionMode(QAbstractItemView::SingleSelection);
+  setEditTriggers(QAbstractItemView::NoEditTriggers);
+  setShowGrid(false);
+  setWordWrap(false);
+  setVerticalScrollMode(QAbstractItemView::ScrollPerPixel);
+  setHorizontalScrollMode(QAbstractItemView::ScrollPerPixel);
+  setTabKeyNavigation(false);
+  verticalHeader()->hide();
+  verticalHeader()->setDefaultSectionSize(kRowHeight);
+  verticalHeader()->setMinimumSectionSize(kRowHeight);
+  verticalHeader()->setSectionResizeMode(QHeaderView::Fixed);
+  horizontalHeader()->setHighlightSections(false);
+  horizontalHeader()->setDefaultAlignment(Qt::AlignLeft | Qt::AlignVCenter);
+  horizontalHeader()->setMinimumSectionSize(32);
+  connect(&Theme::instance(), &Theme::changed, this, [this] { viewport()->update(); });
+}
+
+void TableView::setWidths(const QList<int>& widths) {
+  for (int i = 0; i < widths.size(); ++i) {
+    if (widths[i] == 0) {
+      horizontalHeader()->setSectionResizeMode(i, QHeaderView::Stretch);
+    } else {
+      horizontalHeader()->setSectionResizeMode(i, QHeaderView::Interactive);
+      setColumnWidth(i, widths[i]);
+    }
+  }
+}
+
+void TableView::copySelection() const {
+  QModelIndexList rows = selectionModel()->selectedRows();
+  std::sort(rows.begin(), rows.end());
+  QStringList lines;
+  for (const QModelIndex& row : rows) {
+    QStringList cells;
+    for (int c = 0; c < model()->columnCount(); ++c) {
+      const QModelIndex cell = row.siblingAtColumn(c);
+      const QString unit = cell.data(kUnitRole).toString();
+      cells << cell.data().toString() + (unit.isEmpty() ? QString() : QLatin1Char(' ') + unit);
+    }
+    lines << cells.join(QLatin1Char('\t'));
+  }
+  QApplication::clipboard()->setText(lines.join(QLatin1Char('\n')));
+}
+
+void TableView::keyPressEvent(QKeyEvent* event) {
+  if (event->matches(QKeySequence::Copy)) return copySelection();
+  if (event->key() == Qt::Key_Space && currentIndex().isValid()) {
+    emit spacePressed(currentIndex());
+    return;
+  }
+  if (event->key() == Qt::Key_Delete && currentIndex().isValid()) {
+    emit deletePressed(currentIndex());
+    return;
+  }
+  QTableView::keyPressEvent(event);
+}
+
+}  // namespace retort::ui
