@@ -61,12 +61,97 @@ std::filesystem::path shared_folder() {
   return shared != nullptr && *shared != '\0' ? std::filesystem::path(shared) / "tokenizers" : std::filesystem::path();
 }
 
+// The model of steps.json spells words out byte by byte, U+E000 before each character but a word's first. This gives the
+// words back, U+E001 between them.
+std::string words_of(const std::vector<TokenId>& ids) {
+  std::string bytes, out;
+  for (const TokenId id : ids) bytes += static_cast<char>(static_cast<unsigned char>(id));
+  for (std::size_t i = 0; i < bytes.size();) {
+    const bool inside = bytes.compare(i, 3, "\xEE\x80\x80") == 0;
+    if (inside) i += 3;
+    else if (i > 0) out += "\xEE\x80\x81";
+    do out += bytes[i++];
+    while (i < bytes.size() && (static_cast<unsigned char>(bytes[i]) & 0xC0) == 0x80);
+  }
+  return out;
+}
+
 }  // namespace
 
 class TokenizerTest : public QObject {
   Q_OBJECT
 
  private slots:
+  void own_cases_data() {
+    QTest::addColumn<QString>("name");
+    for (const char* name : {"bpe-byte-level", "bpe-byte-fallback", "bpe-suffix", "wordpiece", "unigram"})
+      QTest::newRow(name) << name;
+  }
+
+  void own_cases() {
+    QFETCH(QString, name);
+    const auto folder = std::filesystem::path(RETORT_TEST_DATA "/tokenizer") / name.toStdString();
+    const auto tokenizer = load(folder);
+    QVERIFY(tokenizer);
+    QCOMPARE(differences(*tokenizer, Json::parse(read_file(folder / "cases.json"))), 0);
+  }
+
+  // Every normalizer and pre-tokenizer by itself, and Oniguruma's syntax.
+  void steps() {
+    const Json file = Json::parse(read_file(RETORT_TEST_DATA "/tokenizer/steps.json"));
+    int wrong = 0;
+    for (const Json& step : file.at("steps")) {
+      Json json = file.at("base");
+      json["normalizer"] = step.at("normalizer");
+      json["pre_tokenizer"] = step.at("pre_tokenizer");
+      const std::string name = step.at("normalizer").dump() + " " + step.at("pre_tokenizer").dump();
+      const auto tokenizer = tokenizer_from_json(json.dump());
+      QVERIFY2(tokenizer.ok(), tokenizer.ok() ? "" : (name + ": " + error_text(tokenizer.error())).c_str());
+      for (std::size_t i = 0; i < file.at("texts").size(); ++i) {
+        const auto actual = words_of((*tokenizer)->encode(file.at("texts")[i].get<std::string>(), true));
+        const auto expected = step.at("expected")[i].get<std::string>();
+        if (actual == expected || ++wrong > 20) continue;
+        qWarning("%s of %s\n  actual   %s\n  expected %s", name.c_str(), file.at("texts")[i].dump().c_str(), Json(actual).dump().c_str(),
+                 Json(expected).dump().c_str());
+      }
+    }
+    QCOMPARE(wrong, 0);
+  }
+
+  // What streaming output appends, token by token, is the text.
+  void pieces_spell_the_text() {
+    const auto load_own = [](const char* name) { return load(std::filesystem::path(RETORT_TEST_DATA "/tokenizer") / name); };
+    const std::string text = "weights läuft \xE3\x83\xA2\xE3\x83\x87\xE3\x83\xAB \xF0\x9F\x91\x8D\xF0\x9F\x8F\xBD end";
+    for (const char* name : {"bpe-byte-level", "bpe-byte-fallback", "unigram"}) {
+      const auto tokenizer = load_own(name);
+      QVERIFY(tokenizer);
+      std::string spelled;
+      for (const TokenId id : tokenizer->encode(text, false)) spelled += tokenizer->piece_bytes(id);
+      QCOMPARE(spelled, " " + text);  // all three put a space before the first word
+      QVERIFY(tokenizer->piece(1 << 20).empty());
+      QVERIFY(tokenizer->piece_bytes(-1).empty());
+    }
+    QCOMPARE(load_own("wordpiece")->piece_bytes(*load_own("wordpiece")->find("##s")), std::string("s"));
+  }
+
+  void roles_come_from_the_configuration() {
+    const std::string json = read_file(RETORT_TEST_DATA "/tokenizer/bpe-byte-fallback/tokenizer.json");
+    const auto told = tokenizer_from_json(json, R"({"bos_token": "<s>", "eos_token": {"content": "</s>"}, "unk_token": "<unk>", "pad_token": null})");
+    QVERIFY(told.ok());
+    QCOMPARE((*told)->bos.value_or(-1), 1);
+    QCOMPARE((*told)->eos.value_or(-1), 2);
+    QCOMPARE((*told)->unknown.value_or(-1), 0);
+    QVERIFY(!(*told)->padding);
+    QVERIFY((*told)->adds_bos);
+    QCOMPARE((*told)->end_of_generation, std::vector<TokenId>{2});
+    QCOMPARE((*told)->kind(), std::string_view("bpe"));
+    QVERIFY((*told)->is_special(1) && !(*told)->is_special(40));
+    const auto guessed = tokenizer_from_json(json);
+    QVERIFY(guessed.ok());
+    QCOMPARE((*guessed)->bos.value_or(-1), 1);
+    QCOMPARE((*guessed)->eos.value_or(-1), 2);
+  }
+
   void shared_cases_data() {
     QTest::addColumn<QString>("name");
     for (const char* name : {"smollm2", "minilm-wordpiece", "bpe-llama3", "bpe-llama2-bytefallback",
