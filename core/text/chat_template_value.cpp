@@ -24,7 +24,7 @@ std::string real_text(double value) {
   return text;
 }
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   const bool has_single = text.find('\'') != std::string_view::npos;
   const char quote = has_single && text.find('"') == std::string_view::npos ? '"' : '\'';
   std::string out(1, quote);
@@ -70,7 +70,7 @@ std::string scalar_text(const Value& value) {
 
 std::string repr(const Value& value, int depth) {
   check_depth(depth);
-  if (const std::string* s = value.string()) return quoted(*s);
+  if (const std::string* s = value.string()) return in_quotes(*s);
   if (value.is_undefined()) return "Undefined";
   std::string out;
   if (const List* list = value.list()) {
