@@ -11,6 +11,9 @@
 #include <algorithm>
 #include <cmath>
 
+// A static library's resources are only there once asked for, and the macro wants the global namespace.
+static void loadResources() { Q_INIT_RESOURCE(resources); }
+
 namespace retort::ui {
 namespace {
 
@@ -62,6 +65,7 @@ Theme& Theme::instance() {
 }
 
 Theme::Theme() {
+  loadResources();
   m_body = QApplication::font();
   if (m_body.pointSizeF() > 0) m_body.setPointSizeF(std::clamp(m_body.pointSizeF(), 9.0, 14.0));
   if (!digits_are_tabular(m_body)) {

@@ -2,6 +2,7 @@
 #include <QtTest>
 
 #include <QAbstractItemModelTester>
+#include <QPushButton>
 #include <QSignalSpy>
 #include <QTableView>
 #include <QTemporaryDir>
@@ -47,6 +48,7 @@ CandidateInfo candidate(std::int64_t id, const char* name, std::uint64_t bytes, 
   info.state = CandidateState::kDone;
   Evaluation text;
   text.task = kld > 0 ? "kld" : "perplexity";
+  text.n = 255;
   text.figures["perplexity"] = {20 + kld, 19 + kld, 21 + kld};
   if (kld > 0) {
     text.figures["kld_mean"] = {kld, kld * 0.9, kld * 1.1};

@@ -104,7 +104,7 @@ class WindowTest : public QObject {
       const QString name = reader ? reader->text(QAccessible::Name) : widget->accessibleName();
       if (name.isEmpty()) nameless << QString::fromLatin1(widget->metaObject()->className()) + QLatin1Char(' ') + widget->objectName();
     }
-    QCOMPARE(nameless, QStringList());
+    QVERIFY2(nameless.isEmpty(), qPrintable(nameless.join(QStringLiteral(", "))));
   }
 
   void paletteRunsAnAction() {

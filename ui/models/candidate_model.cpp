@@ -74,6 +74,7 @@ bool CandidateModel::setData(const QModelIndex& index, const QVariant& value, in
 }
 
 Qt::ItemFlags CandidateModel::flags(const QModelIndex& index) const {
+  if (!index.isValid()) return Qt::NoItemFlags;
   Qt::ItemFlags flags = Qt::ItemIsEnabled | Qt::ItemIsSelectable;
   if (index.column() == Name) flags |= Qt::ItemIsUserCheckable;
   return flags;

@@ -49,6 +49,7 @@ QVariant PresetModel::headerData(int section, Qt::Orientation orientation, int r
 }
 
 Qt::ItemFlags PresetModel::flags(const QModelIndex& index) const {
+  if (!index.isValid()) return Qt::NoItemFlags;
   const bool works = index.isValid() && row(index.row()).problem.isEmpty();
   return works ? Qt::ItemIsEnabled | Qt::ItemIsSelectable : Qt::ItemIsSelectable;
 }

@@ -230,7 +230,7 @@ void ScatterPlot::addLabels() {
     int fewest = 1000;
     for (const QPointF& place : places) {
       const QRectF box(place, QSizeF(w, h));
-      int hits = area.contains(box) ? 0 : 3;
+      int hits = area.contains(box) ? 0 : 10;
       for (const QRectF& other : taken) hits += other.intersects(box) ? 2 : 0;
       for (const QRectF& mark : marks) hits += mark.intersects(box) ? 1 : 0;
       if (hits < fewest) fewest = hits, best = box;

@@ -22,10 +22,13 @@ void ExportService::start(std::shared_ptr<Study> study, std::int64_t candidate, 
   });
   m_pool.start([this, study, candidate, path = path.toStdString(), threads, job] {
     const auto work = [&]() -> Result<CheckedExport> {
+      CheckedExport result;
+      RETORT_TRY(result.report, export_study_candidate(*study, candidate, path, job));
       RETORT_TRY(const auto model, study->candidate_model(candidate));
       VerifyOptions options;
       options.threads = threads;
-      return export_checked(*model, {}, path, options, job);
+      RETORT_TRY(result.check, verify_file(path, *model, options, job));
+      return result;
     };
     const auto result = work();
     QMetaObject::invokeMethod(this, [this, result] {

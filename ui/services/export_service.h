@@ -6,11 +6,17 @@
 #include <cstdint>
 #include <memory>
 
-#include "core/export/export_checked.h"
+#include "core/export/verify.h"
+#include "core/study/study_export.h"
 #include "core/study/study.h"
 #include "ui/services/failure.h"
 
 namespace retort::ui {
+
+struct CheckedExport {
+  ExportReport report;
+  VerifyReport check;
+};
 
 class ExportService : public QObject {
   Q_OBJECT

@@ -223,6 +223,8 @@ void FactGrid::add(const QString& what, const QString& value, const QString& hov
   QLabel* name = makeLabel(what, Tone::Muted);
   QLabel* figure = makeLabel(value, tone);
   figure->setWordWrap(true);
+  // A digest has no place to break: it may be cut, the column may not grow.
+  figure->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Preferred);
   figure->setAlignment(Qt::AlignRight | Qt::AlignTop);
   figure->setAccessibleName(what);
   name->setToolTip(hover);

@@ -29,6 +29,11 @@
 namespace retort::ui {
 namespace {
 
+// Charts have little room; the table beside them says the whole name.
+QString shortName(const CandidateInfo& candidate) {
+  return toQString(candidate.name).replace(QStringLiteral(" + importance matrix"), QStringLiteral(" im"));
+}
+
 bool measured(const CandidateInfo& candidate) { return !candidate.evaluations.empty() || candidate.bench; }
 
 QComboBox* makeChoice(const QStringList& ids, const QString& name, QWidget* parent) {
@@ -84,6 +89,7 @@ ComparePage::ComparePage(Services& s, QWidget* parent) : Page(s, parent) {
   split->setStretchFactor(1, 4);
   split->setStretchFactor(2, 3);
   split->setChildrenCollapsible(false);
+  split->setSizes({300, 230, 130});
   column->addWidget(split, 1);
   m_stack->addWidget(content);
 
@@ -262,7 +268,7 @@ void ComparePage::fillScatter() {
   for (const CandidateInfo& c : m_snapshot->candidates) {
     const auto x = mx.figure(c), y = my.figure(c);
     if (!x || !y) continue;
-    points.push_back({c.id, toQString(c.name), seriesOf(c.id), x->value, x->low, x->high, y->value, y->low, y->high, false, hoverOf(c, {mx.id, my.id, QStringLiteral("size"), QStringLiteral("bpw")})});
+    points.push_back({c.id, shortName(c), seriesOf(c.id), x->value, x->low, x->high, y->value, y->low, y->high, false, hoverOf(c, {mx.id, my.id, QStringLiteral("size"), QStringLiteral("bpw")})});
     values.push_back({c.id, {mx.lowerIsBetter ? x->value : -x->value, my.lowerIsBetter ? y->value : -y->value}});
   }
   std::vector<std::int64_t> front = pareto_front(values);
@@ -294,7 +300,7 @@ void ComparePage::fillBars() {
     if (!c.chosen && !measured(c)) continue;
     const int series = seriesOf(c.id);
     const auto figure = speed.figure(c);
-    BarRow row{c.id, series, toQString(c.name), {}, 0, 0, {}, QStringLiteral("–"), hoverOf(c, {QStringLiteral("decode"), QStringLiteral("prefill"), QStringLiteral("first"), QStringLiteral("p50"), QStringLiteral("p95"), QStringLiteral("p99")})};
+    BarRow row{c.id, series, shortName(c), {}, 0, 0, {}, QStringLiteral("–"), hoverOf(c, {QStringLiteral("decode"), QStringLiteral("prefill"), QStringLiteral("first"), QStringLiteral("p50"), QStringLiteral("p95"), QStringLiteral("p99")})};
     if (figure) {
       row.parts = {figure->value * speed.scale};
       row.text = significant(figure->value * speed.scale, 3);
@@ -302,7 +308,7 @@ void ComparePage::fillBars() {
       if (speed.id == QStringLiteral("decode") && c.bench && c.bench->p95 > 0) row.low = 1 / c.bench->p95, row.high = 1 / c.bench->p50;
     }
     speeds.push_back(row);
-    BarRow memory{c.id, series, toQString(c.name), {}, 0, 0, {}, QStringLiteral("–"), QString()};
+    BarRow memory{c.id, series, shortName(c), {}, 0, 0, {}, QStringLiteral("–"), QString()};
     if (c.bench) {
       const MemoryByPart& parts = c.bench->memory;
       memory.parts = {static_cast<double>(parts.weights) * 1e-6, static_cast<double>(parts.kv_cache) * 1e-6, static_cast<double>(parts.work_space) * 1e-6};
