@@ -16,6 +16,7 @@
 #include "ui/services/model_service.h"
 #include "ui/services/selection.h"
 #include "ui/services/study_service.h"
+#include "ui/widgets/basics.h"
 
 using namespace retort;
 using namespace retort::ui;
@@ -172,7 +173,7 @@ class CompareTest : public QObject {
     ComparePage page(services_, nullptr);
     page.setSnapshot(std::make_shared<StudySnapshot>());
     QSignalSpy wanted(&page, &Page::pageWanted);
-    auto* button = page.findChild<QPushButton*>();
+    auto* button = page.findChild<EmptyState*>()->findChild<QPushButton*>();
     QVERIFY(button);
     button->click();
     QCOMPARE(wanted.size(), 1);
