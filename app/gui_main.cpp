@@ -105,6 +105,7 @@ int main(int argc, char** argv) {
   QApplication::setOrganizationName(QStringLiteral("retort"));
   QApplication::setDesktopFileName(QStringLiteral("retort"));
   QApplication::setStyle(QStyleFactory::create(QStringLiteral("Fusion")));
+  Theme::instance();   // brings the icons with it
   QApplication::setWindowIcon(QIcon(QStringLiteral(":/icons/retort.svg")));
   const Options options = parse(application);
 

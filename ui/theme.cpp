@@ -35,12 +35,12 @@ double contrast(const QColor& a, const QColor& b) {
   return (std::max(x, y) + 0.05) / (std::min(x, y) + 0.05);
 }
 
-// The system's highlight in its own hue, moved until text of it reads on the surface (WCAG AA, 4.5:1).
-QColor readable_accent(QColor wish, const QColor& surface, bool dark) {
+// The system's highlight in its own hue, moved until text of it reads on `back` (WCAG AA, 4.5:1).
+QColor readable_accent(QColor wish, const QColor& back, bool dark) {
   if (wish.hslSaturationF() < 0.15f) wish = QColor(0x1f, 0x6f, 0xc4);
   const QColor target = dark ? Qt::white : Qt::black;
   QColor accent = wish;
-  for (int step = 0; step < 20 && contrast(accent, surface) < 4.6; ++step) accent = Theme::mix(accent, target, 0.08);
+  for (int step = 0; step < 20 && contrast(accent, back) < 4.6; ++step) accent = Theme::mix(accent, target, 0.08);
   return accent;
 }
 
@@ -109,7 +109,8 @@ void Theme::rebuild() {
   const Neutrals& n = m_dark ? kDark : kLight;
   const auto set = [this](Role role, const QColor& value) { m_colors[static_cast<std::size_t>(role)] = value; };
   const QColor surface(n.surface);
-  const QColor accent = readable_accent(system.color(QPalette::Highlight), surface, m_dark);
+  // The background that is nearest to ink: raised parts in dark, the window in light.
+  const QColor accent = readable_accent(system.color(QPalette::Highlight), QColor(m_dark ? n.raised : n.window), m_dark);
   set(Role::Window, QColor(n.window));
   set(Role::Surface, surface);
   set(Role::Raised, QColor(n.raised));

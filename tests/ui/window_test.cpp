@@ -37,6 +37,8 @@ class WindowTest : public QObject {
     explicit Fixture(int steps = 50, bool open = true)
         : api(test::syntheticApi(data, steps)), study(api), model(api), window(study, model) {
       window.show();
+      window.activateWindow();
+      (void)QTest::qWaitForWindowActive(&window);   // shortcuts belong to the active window
       if (!open) return;
       study.openStudy(QStringLiteral("/tmp/synthetic.retort"));
       if (!QTest::qWaitFor([this] { return study.snapshot() != nullptr; })) QFAIL("the study did not open");

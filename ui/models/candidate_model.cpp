@@ -29,6 +29,27 @@ QString candidateStateName(CandidateState state) {
   return {};
 }
 
+std::vector<CandidateInfo> withoutMeasurements(const std::vector<CandidateInfo>& candidates) {
+  std::vector<CandidateInfo> rows(candidates.size());
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const CandidateInfo& from = candidates[i];
+    CandidateInfo& to = rows[i];
+    to.id = from.id;
+    to.name = from.name;
+    to.plain = from.plain;
+    to.recipe = from.recipe;
+    to.is_original = from.is_original;
+    to.chosen = from.chosen;
+    to.state = from.state;
+    to.failure = from.failure;
+    to.bytes = from.bytes;
+    to.bytes_predicted = from.bytes_predicted;
+    to.bits_per_weight = from.bits_per_weight;
+    to.command_line = from.command_line;
+  }
+  return rows;
+}
+
 QVariant CandidateModel::data(const QModelIndex& index, int role) const {
   if (!index.isValid() || index.row() >= rowCount()) return {};
   const CandidateInfo& r = row(index.row());

@@ -27,5 +27,7 @@ class CandidateModel : public RowModel<CandidateInfo> {
 };
 
 QString candidateStateName(CandidateState state);
+// What the table shows of candidates: everything but the measurements, whose rows would be copied with every snapshot.
+std::vector<CandidateInfo> withoutMeasurements(const std::vector<CandidateInfo>& candidates);
 
 }  // namespace retort::ui

@@ -151,6 +151,7 @@ Notice::Notice(QWidget* parent) : QFrame(parent) {
   m_text->setWordWrap(true);
   m_text->setMinimumWidth(80);
   m_remedy = makeButton({});
+  m_remedy->setAccessibleName(tr("Remedy"));
   m_remedy->hide();
   m_more = makeToolButton(QStringLiteral("down"), tr("Details"));
   m_more->setCheckable(true);
@@ -196,6 +197,7 @@ void Notice::setRemedy(const QString& text, QObject* context, std::function<void
   m_remedy->disconnect();
   m_remedy->setVisible(!text.isEmpty());
   m_remedy->setText(text);
+  if (!text.isEmpty()) m_remedy->setAccessibleName(text);
   if (body)
     connect(m_remedy, &QPushButton::clicked, context, [this, body = std::move(body)] {
       hide();

@@ -153,7 +153,7 @@ const CandidateInfo* RecipesPage::selected() const {
 void RecipesPage::setSnapshot(const SnapshotPtr& snapshot) {
   m_snapshot = snapshot;
   const std::optional<std::int64_t> wanted = services().selection.candidate();
-  m_candidates->setRows(snapshot ? snapshot->candidates : std::vector<CandidateInfo>());
+  m_candidates->setRows(snapshot ? withoutMeasurements(snapshot->candidates) : std::vector<CandidateInfo>());
   if (!selected() && m_candidates->rowCount() > 0) {
     const int row = wanted ? m_candidates->rowOf(*wanted) : -1;
     m_candidateTable->selectRow(std::max(row, 0));
