@@ -11,6 +11,7 @@
 
 #include "core/base/version.h"
 #include "ui/capture.h"
+#include "ui/english_plurals.h"
 #include "ui/main_window.h"
 #include "ui/services/core_api.h"
 #include "ui/services/model_service.h"
@@ -105,6 +106,8 @@ int main(int argc, char** argv) {
   QApplication::setOrganizationName(QStringLiteral("retort"));
   QApplication::setDesktopFileName(QStringLiteral("retort"));
   QApplication::setStyle(QStyleFactory::create(QStringLiteral("Fusion")));
+  EnglishPlurals plurals;
+  QApplication::installTranslator(&plurals);
   Theme::instance();   // brings the icons with it
   QApplication::setWindowIcon(QIcon(QStringLiteral(":/icons/retort.svg")));
   const Options options = parse(application);

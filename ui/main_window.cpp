@@ -106,7 +106,7 @@ void MainWindow::buildFrame() {
   m_inspectorDock->setWidget(m_inspector);
   m_inspectorDock->setFeatures(QDockWidget::DockWidgetMovable | QDockWidget::DockWidgetClosable | QDockWidget::DockWidgetFloatable);
   addDockWidget(Qt::RightDockWidgetArea, m_inspectorDock);
-  resizeDocks({m_inspectorDock}, {280}, Qt::Horizontal);
+  resizeDocks({m_inspectorDock}, {290}, Qt::Horizontal);
 
   auto* status = new QStatusBar;
   status->setSizeGripEnabled(false);
@@ -190,7 +190,11 @@ void MainWindow::takeSnapshot(const SnapshotPtr& snapshot) {
     m_given[at] = snapshot;
     m_made[at]->setSnapshot(snapshot);
   }
-  if (anotherStudy && snapshot && m_current < 0) showPage(Settings::value(Setting::LastPage).toString());
+  if (anotherStudy && snapshot && m_current < 0) {
+    showPage(Settings::value(Setting::LastPage).toString());
+    // The keyboard starts at the rail, not at whatever comes first in the window.
+    if (m_current >= 0) m_rail->button(static_cast<std::size_t>(m_current))->setFocus(Qt::OtherFocusReason);
+  }
   if (anotherStudy && !snapshot) showPage({});
   refreshStatusLine();
 }

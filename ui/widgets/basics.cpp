@@ -228,6 +228,9 @@ void FactGrid::add(const QString& what, const QString& value, const QString& hov
   // A digest has no place to break: it may be cut, the column may not grow.
   figure->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Preferred);
   figure->setAlignment(Qt::AlignRight | Qt::AlignTop);
+  // Takes what is left and wraps there: a narrow dock must not cut figures off.
+  figure->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Preferred);
+  figure->setMinimumWidth(64);
   figure->setAccessibleName(what);
   name->setToolTip(hover);
   figure->setToolTip(hover);

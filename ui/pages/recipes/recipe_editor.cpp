@@ -67,7 +67,8 @@ RecipeEditor::RecipeEditor(StudyService& study, ModelService& model, QWidget* pa
   auto* buttons = new QHBoxLayout;
   m_apply = makeButton(tr("Apply"), QStringLiteral("check"), true);
   m_apply->setToolTip(tr("Changes this candidate; its measurements are dropped. Undo brings them back."));
-  m_add = makeButton(tr("Add as candidate"), QStringLiteral("plus"));
+  m_add = makeButton(tr("Add"), QStringLiteral("plus"));
+  m_add->setToolTip(tr("Adds this recipe as a candidate of its own"));
   m_revert = makeButton(tr("Revert"), QStringLiteral("undo"));
   for (QPushButton* button : {m_revert, m_add, m_apply}) {
     if (button == m_add) buttons->addStretch();
@@ -106,6 +107,7 @@ QWidget* RecipeEditor::buildCard() {
   column->setSpacing(kGap);
   column->addWidget(makeHeading(tr("1 · Quantize")));
   m_level = new QComboBox;
+  m_level->setSizeAdjustPolicy(QComboBox::AdjustToMinimumContentsLengthWithIcon);
   m_level->setAccessibleName(tr("Level"));
   if (m_study.api().levels)
     for (const Level& level : m_study.api().levels())
@@ -113,10 +115,11 @@ QWidget* RecipeEditor::buildCard() {
   m_explanation = makeLabel({}, Tone::Muted, Theme::Size::Small);
   m_explanation->setWordWrap(true);
   column->addLayout(field(tr("Level"), m_level, m_explanation));
-  m_importance = new QCheckBox(tr("Importance matrix from the calibration text"));
-  m_importance->setToolTip(tr("Weighs each column's error by how strongly the text excites it"));
+  m_importance = new QCheckBox(tr("Importance matrix"));
+  m_importance->setToolTip(tr("Made from the calibration text: weighs each column's error by how strongly the text excites it"));
   column->addWidget(m_importance);
   m_activations = new QComboBox;
+  m_activations->setSizeAdjustPolicy(QComboBox::AdjustToMinimumContentsLengthWithIcon);
   m_activations->setAccessibleName(tr("Activations"));
   m_activations->addItem(tr("8-bit per block · q8 (fast)"), QStringLiteral("q8"));
   m_activations->addItem(tr("32-bit · f32 (exact)"), QStringLiteral("f32"));

@@ -19,7 +19,7 @@ namespace {
 QWidget* pane(QLayout* layout) {
   auto* widget = new QWidget;
   widget->setLayout(layout);
-  layout->setContentsMargins(kGapLarge, kGapLarge, kGapLarge, kGapLarge);
+  layout->setContentsMargins(kGap, kGapLarge, kGap, kGapLarge);
   layout->setSpacing(kGap);
   return widget;
 }
@@ -39,7 +39,7 @@ RecipesPage::RecipesPage(Services& services, QWidget* parent) : Page(services, p
   m_editor = new RecipeEditor(services.study, services.model);
   right->addWidget(m_editor);
   splitter->addWidget(pane(right));
-  splitter->setSizes({300, 330, 290});
+  splitter->setSizes({306, 330, 250});
   splitter->setStretchFactor(0, 2);
   splitter->setStretchFactor(1, 3);
   splitter->setStretchFactor(2, 2);
@@ -80,7 +80,9 @@ QWidget* RecipesPage::buildCandidates() {
   m_candidateTable->setModel(m_candidates);
   m_candidateTable->setWidths({0, 68, 40, 76});
   column->addWidget(m_candidateTable, 1);
-  column->addWidget(makeLabel(tr("Checked candidates take part in the run. Enter checks, Space pins."), Tone::Muted, Theme::Size::Small));
+  QLabel* hint = makeLabel(tr("Checked candidates take part in the run. Enter checks, Space pins."), Tone::Muted, Theme::Size::Small);
+  hint->setWordWrap(true);
+  column->addWidget(hint);
   return pane(column);
 }
 

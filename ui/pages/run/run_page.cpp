@@ -45,6 +45,24 @@ std::vector<TensorError> errors_of(const CandidateInfo& candidate, const LoadedM
   return errors;
 }
 
+// Without a run in this session: one row per candidate, with what the study holds of it.
+std::vector<RunRow> rows_of(const StudySnapshot& study) {
+  if (!study.run.empty()) return study.run;
+  std::vector<RunRow> rows;
+  for (const CandidateInfo& candidate : study.candidates) {
+    if (!candidate.chosen) continue;
+    RunRow row;
+    row.id = -candidate.id;
+    row.candidate = candidate.id;
+    row.candidate_name = candidate.name;
+    row.step = RunPage::tr("make and measure").toStdString();
+    row.state = candidate.state == CandidateState::kDone ? JobState::kDone : candidate.state == CandidateState::kFailed ? JobState::kFailed : JobState::kWaiting;
+    row.message = candidate.failure;
+    rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
 }  // namespace
 
 RunPage::RunPage(Services& services, QWidget* parent) : Page(services, parent) {
@@ -157,7 +175,7 @@ void RunPage::setSnapshot(const SnapshotPtr& snapshot) {
     return;
   }
   m_stack->setCurrentIndex(1);
-  m_model->setRows(snapshot->run);
+  m_model->setRows(rows_of(*snapshot));
   const CandidateInfo* shown = candidate_to_show(*snapshot, services().selection.candidate());
   m_errors->setVisible(shown != nullptr);
   m_errorTitle->setVisible(shown != nullptr);
@@ -166,10 +184,10 @@ void RunPage::setSnapshot(const SnapshotPtr& snapshot) {
     m_errors->setErrors(errors_of(*shown, services().model.loaded().get()), static_cast<int>(shown->tensor_types.size()));
   }
 
-  const auto count = [&](auto wanted) { return std::count_if(snapshot->run.begin(), snapshot->run.end(), wanted); };
+  const auto count = [this](auto wanted) { return std::count_if(m_model->rows().begin(), m_model->rows().end(), wanted); };
   const auto done = count([](const RunRow& row) { return row.state == JobState::kDone; });
   const auto failed = count([](const RunRow& row) { return row.state == JobState::kFailed; });
-  QString overall = tr("%1 of %2 steps done").arg(done).arg(snapshot->run.size());
+  QString overall = tr("%1 of %2 steps done").arg(done).arg(m_model->rowCount());
   if (failed > 0) overall += tr(" · %n failed", nullptr, static_cast<int>(failed));
   m_overall->setText(overall);
 
