@@ -58,7 +58,7 @@ QWidget* RecipesPage::buildPresets() {
   column->addLayout(head);
   m_presetTable = new TableView(tr("Presets"));
   m_presetTable->setModel(m_presets);
-  m_presetTable->setWidths({0, 68, 40, 76});
+  m_presetTable->setWidths({0, 78, 46, 76});
   m_presetTable->setColumnHidden(3, true);   // memory: the Model page has it per level, beside what fits
   column->addWidget(m_presetTable, 1);
   return pane(column);
@@ -78,7 +78,7 @@ QWidget* RecipesPage::buildCandidates() {
   column->addLayout(head);
   m_candidateTable = new TableView(tr("Candidates of this study"));
   m_candidateTable->setModel(m_candidates);
-  m_candidateTable->setWidths({0, 68, 40, 76});
+  m_candidateTable->setWidths({0, 78, 50, 84});
   column->addWidget(m_candidateTable, 1);
   QLabel* hint = makeLabel(tr("Checked candidates take part in the run. Enter checks, Space pins."), Tone::Muted, Theme::Size::Small);
   hint->setWordWrap(true);
