@@ -36,6 +36,7 @@ int main(int argc, char** argv) {
   running_job = &context.job;
   std::signal(SIGINT, stop_running_job);
   std::signal(SIGTERM, stop_running_job);
+  std::signal(SIGXFSZ, SIG_IGN);   // a limit on file sizes is reported like a full disk, not a death
 
   CLI::App app{"Makes language models smaller and proves what that cost.", "retort"};
   app.set_version_flag("--version", std::string(retort::kVersion));
