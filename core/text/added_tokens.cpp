@@ -138,7 +138,8 @@ void AddedTokens::add(AddedToken token) {
 
 void AddedTokens::build(const Normalizer* normalizer) {
   for (std::size_t i = 0; i < tokens_.size(); ++i) {
-    const AddedToken& token = tokens_[i];
+    AddedToken& token = tokens_[i];
+    token.written = token.content;
     if (!token.normalized) {
       raw_.add(token.content, i);
       continue;
@@ -146,6 +147,7 @@ void AddedTokens::build(const Normalizer* normalizer) {
     NormalText normal{to_valid_utf8(token.content), 0};
     if (normalizer) normalizer->apply(normal);
     normalized_.add(normal.text, i);
+    token.written = std::move(normal.text);
   }
   raw_.build();
   normalized_.build();

@@ -20,6 +20,7 @@ struct AddedToken {
   bool rstrip = false;       // and behind it
   bool normalized = true;    // found in normalized text, in its own normalized form
   bool special = false;      // left out by decode(…, skip_special)
+  std::string written{};     // what decoders see: the content, in its normal form when `normalized`; set by build()
 };
 
 // A stretch of text, or a token that was found (id ≥ 0).

@@ -73,7 +73,7 @@ std::string Pipeline::decode(std::span<const TokenId> ids, bool skip_special) co
   for (const TokenId id : ids) {
     const AddedToken* added = parts_.added.find(id);
     if (added != nullptr) {
-      if (!(skip_special && added->special)) pieces.push_back(added->content);
+      if (!(skip_special && added->special)) pieces.push_back(added->written);
     } else if (parts_.model->vocabulary().has(id)) {
       pieces.emplace_back(parts_.model->vocabulary().piece(id));
     }

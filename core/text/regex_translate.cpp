@@ -1,4 +1,5 @@
 // Oniguruma's Ruby syntax, as tokenizer files use it, rewritten for PCRE2. What both read alike passes unchanged.
+#include <algorithm>
 #include <optional>
 
 #include "core/text/regex.h"
@@ -11,7 +12,9 @@ namespace {
 // Each ends in a property, so that a hyphen behind it stays a hyphen.
 constexpr std::string_view kSpace = R"(\t-\r\x{85}\x{2028}\x{2029}\p{Zs})";
 constexpr std::string_view kWord =
-    R"(\x{B2}\x{B3}\x{B9}\x{BC}-\x{BE}\x{24B6}-\x{24E9}\x{1F130}-\x{1F149}\x{1F150}-\x{1F169}\x{1F170}-\x{1F189}\p{M}\p{Nd}\p{Nl}\p{Pc}\p{L})";
+    R"(\x{24B6}-\x{24E9}\x{1F130}-\x{1F149}\x{1F150}-\x{1F169}\x{1F170}-\x{1F189}\p{M}\p{Nd}\p{Nl}\p{Pc}\p{L})";
+// Outside of classes Oniguruma asks its Latin-1 table, which takes ² ³ ¹ ¼ ½ ¾ for word characters.
+constexpr std::string_view kLatin1Word = R"(\x{B2}\x{B3}\x{B9}\x{BC}-\x{BE})";
 constexpr std::string_view kDigit = R"(\p{Nd})";
 constexpr std::string_view kHex = "0-9a-fA-F";
 
@@ -120,6 +123,12 @@ class Translator {
         {"Other_Number", "No"}, {"Alpha", "Alphabetic"}, {"Digit", "Nd"}, {"Upper", "Uppercase"}, {"Lower", "Lowercase"}};
     for (const Alias& alias : kAliases)
       if (name == alias.from) name = alias.to;
+    // A bare script name means the script itself here, and the script extensions in PCRE2.
+    static constexpr std::string_view kNoScripts[] = {
+        "Any", "ASCII", "Alphabetic", "Uppercase", "Lowercase", "White_Space", "Cased", "Math", "Dash", "Emoji", "ID_Start",
+        "ID_Continue", "XID_Start", "XID_Continue", "Hex_Digit", "Ideographic", "Emoji_Presentation", "Extended_Pictographic"};
+    if (name.size() > 2 && std::find(std::begin(kNoScripts), std::end(kNoScripts), name) == std::end(kNoScripts))
+      name = "sc:" + name;
     return (negated ? "\\P{" : "\\p{") + name + "}";
   }
 
@@ -128,11 +137,12 @@ class Translator {
     const char c = peek(1);
     if (const auto set = shorthand(c)) {
       out_ += c >= 'a' ? "[" : "[^";
+      if (c == 'w' || c == 'W') out_ += kLatin1Word;
       out_ += *set;
       out_ += "]";
       at_ += 2;
     } else if (c == 'b' || c == 'B') {
-      const std::string word = "[" + std::string(kWord) + "]";
+      const std::string word = "[" + std::string(kLatin1Word) + std::string(kWord) + "]";
       const std::string edge = "(?:(?<=" + word + ")(?!" + word + ")|(?<!" + word + ")(?=" + word + "))";
       out_ += c == 'b' ? edge : "(?!" + edge + ")";
       at_ += 2;
