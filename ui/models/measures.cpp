@@ -24,16 +24,6 @@ std::function<std::optional<Figure>(const CandidateInfo&)> ofFigure(const char* 
   return [name](const CandidateInfo& c) { return c.figure(name); };
 }
 
-// The original's distance to itself is zero by definition; it has no interval.
-std::optional<Figure> divergence(const CandidateInfo& c) {
-  if (c.is_original && c.figure("perplexity")) return exact(0);
-  return c.figure("kld_mean");
-}
-std::optional<Figure> agreement(const CandidateInfo& c) {
-  if (c.is_original && c.figure("perplexity")) return exact(1);
-  return c.figure("top1_agreement");
-}
-
 std::vector<Measure> makeMeasures() {
   std::vector<Measure> all;
   all.push_back({QStringLiteral("size"), tr("Size"), QStringLiteral("MB"), tr("Bytes of the file"), 1e-6, true, false, false,
@@ -41,8 +31,8 @@ std::vector<Measure> makeMeasures() {
   all.push_back({QStringLiteral("bpw"), tr("Bits per weight"), QString(), tr("Of the whole file, scales and fallbacks included"), 1, true, false, false,
                  [](const CandidateInfo& c) { return c.bits_per_weight > 0 ? exact(c.bits_per_weight) : std::nullopt; }});
   all.push_back({QStringLiteral("kld"), tr("KL divergence"), QStringLiteral("nats"),
-                 tr("Mean distance of the next-word distribution from the original's; 0 is equal. Interval: 95 %, resampled by chunk"), 1, true, true, true, divergence});
-  all.push_back({QStringLiteral("agreement"), tr("Same next word"), QStringLiteral("%"), tr("Share of positions where the most likely token is the original's"), 100, false, false, true, agreement});
+                 tr("Mean distance of the next-word distribution from the original's; 0 is equal. Interval: 95 %, resampled by chunk"), 1, true, true, true, ofFigure("kld_mean")});
+  all.push_back({QStringLiteral("agreement"), tr("Same next word"), QStringLiteral("%"), tr("Share of positions where the most likely token is the original's"), 100, false, false, true, ofFigure("top1_agreement")});
   all.push_back({QStringLiteral("perplexity"), tr("Perplexity"), QString(), tr("On the evaluation text, second half of each chunk scored"), 1, true, false, true, ofFigure("perplexity")});
   all.push_back({QStringLiteral("accuracy"), tr("Accuracy"), QStringLiteral("%"), tr("Right answers over all labelled prompts; interval: Wilson, 95 %"), 100, false, false, true, ofFigure("accuracy")});
   all.push_back({QStringLiteral("decode"), tr("Decode"), QStringLiteral("tokens/s"), tr("Generated tokens per second"), 1, false, false, false, ofBench(&BenchResult::decode_tokens_per_second)});
