@@ -89,6 +89,17 @@ Result<void> create(const Options& options, Context& context) {
   return {};
 }
 
+// A script must learn that something is missing, though the rest was measured. Errors: kCheckFailed.
+Result<void> all_candidates_done(const std::string& file, const StudySnapshot& snapshot) {
+  std::vector<std::string> failed;
+  for (const CandidateInfo& candidate : snapshot.candidates)
+    if (!candidate.failure.empty()) failed.push_back(candidate.name);
+  if (failed.empty()) return {};
+  return Error{.code = ErrorCode::kCheckFailed, .file = file, .place = "run", .expected = "every candidate made and measured",
+               .found = fmt::format("{} failed ({})", failed.size(), fmt::join(failed, ", ")),
+               .next_step = "see each one's reason above, mend it and run the study again; what is done is kept"};
+}
+
 Result<void> run(const Options& options, Context& context) {
   RETORT_TRY(const auto study, Study::open(options.study));
   const RunEstimate estimate = estimate_run(*study);
@@ -102,7 +113,7 @@ Result<void> run(const Options& options, Context& context) {
   const StudySnapshot snapshot = study->snapshot();
   if (options.common.json) fmt::print("{}\n", study_as_json(snapshot));
   else print_study(snapshot);
-  return {};
+  return all_candidates_done(options.study, snapshot);
 }
 
 Result<void> show(const Options& options, Context&) {

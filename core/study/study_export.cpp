@@ -40,7 +40,7 @@ Result<ExportReport> export_study_candidate(Study& study, std::int64_t id, const
   const Level* level = candidate->recipe.stages.empty() ? nullptr : find_level(candidate->recipe.stages.front().level);
   if (level && level->gguf_file_type == kNoGgufFileType)
     return Error{.code = ErrorCode::kUnsupported, .place = candidate->name, .found = "GGUF has no type for INT8 with row scales",
-                 .next_step = "export Q8_0, which has the same size and is at least as close to the original"};
+                 .next_step = "export Q8_0, which needs about as many bytes; Compare shows what each of them keeps"};
   RETORT_TRY(const auto source, own->source_model());
   RETORT_TRY(const auto plan, own->plan(id));
   RETORT_CHECK(make_again(*own, document, *candidate, *plan, job));

@@ -1,4 +1,5 @@
 // Studies: the file, its lock, undo, and runs of a tiny model from end to end, also killed and resumed.
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -76,6 +77,8 @@ class StudyTest : public QObject {
   void data_has_one_role();
   void runs_and_resumes();
   void survives_kill();
+  void survives_a_full_disk();
+  void says_where_it_may_not_write();
   void a_failing_candidate_stops_no_other();
   void stops_at_once();
   void exports_and_reports();
@@ -262,6 +265,64 @@ void StudyTest::survives_kill() {
   QVERIFY_OK(study);
   QVERIFY_OK(run_study(*study, {}, {}));
   QCOMPARE(figures_of((*study)->snapshot()), expected);
+}
+
+// Every write beyond a size fails, as on a full disk: at several sizes, so that different files meet it first.
+void StudyTest::survives_a_full_disk() {
+  auto whole = make("whole.retort");
+  QVERIFY_OK(run_study(whole, {}, {}));
+  const std::string expected = figures_of(whole->snapshot());
+  whole.reset();
+  qputenv("RETORT_STORE", (folder_->path() + "/store2").toUtf8());
+  make("full.retort").reset();
+  rlimit old{};
+  ::getrlimit(RLIMIT_FSIZE, &old);
+  std::signal(SIGXFSZ, SIG_IGN);
+  int named = 0;
+  for (const rlim_t limit : {16u << 10, 64u << 10, 128u << 10}) {
+    const pid_t child = ::fork();
+    if (child == 0) {
+      rlimit tight = old;
+      tight.rlim_cur = limit;
+      ::setrlimit(RLIMIT_FSIZE, &tight);
+      auto study = Study::open(at("full.retort"));
+      const auto said = [](const Error& error) {
+        std::fputs((error_text(error) + "\n").c_str(), stderr);
+        // SQLite knows a full disk (SQLITE_FULL), but takes a limit on file sizes for an I/O error.
+        ::_exit(error.code == ErrorCode::kDiskFull || error.code == ErrorCode::kWrite ? 1 : 2);
+      };
+      if (!study) said(study.error());
+      const auto done = run_study(*study, {}, {});
+      if (!done) said(done.error());
+      for (const RunRow& row : (*study)->snapshot().run)
+        if (row.message.find("no room is left on the disk") != std::string::npos ||
+            row.message.find("could not be written") != std::string::npos)
+          ::_exit(1);
+      ::_exit(0);
+    }
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    QVERIFY2(WIFEXITED(status), "ended by a signal");
+    QVERIFY2(WEXITSTATUS(status) != 2, "failed without saying that it could not write");
+    named += WEXITSTATUS(status);
+  }
+  QVERIFY(named > 0);
+  auto study = Study::open(at("full.retort"));
+  QVERIFY_OK(study);
+  QVERIFY_OK(run_study(*study, {}, {}));
+  QCOMPARE(figures_of((*study)->snapshot()), expected);
+}
+
+// /proc takes no files, not even from root.
+void StudyTest::says_where_it_may_not_write() {
+  const auto nowhere = Study::create("/proc/self/x.retort");
+  QVERIFY(!nowhere.ok());
+  QVERIFY2(error_text(nowhere.error()).find("/proc/self/x.retort") != std::string::npos, error_text(nowhere.error()).c_str());
+  auto study = make("r.retort");
+  QVERIFY_OK(run_study(study, {}, {}));
+  const auto written = export_study_candidate(*study, study->snapshot().candidates[1].id, "/proc/self/q8.gguf", {});
+  QVERIFY(!written.ok());
+  QVERIFY2(error_text(written.error()).find("/proc/self/") != std::string::npos, error_text(written.error()).c_str());
 }
 
 void StudyTest::a_failing_candidate_stops_no_other() {
