@@ -22,7 +22,7 @@ p{margin:6px 0;max-width:78ch}.muted{color:var(--muted)}section.take{background:
 section.take .what{font-size:18px;font-weight:600}.charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(440px,1fr));gap:16px}
 figure{margin:0;background:var(--surface);border:1px solid var(--rule);border-radius:6px;padding:12px}figure.wide{grid-column:1/-1}figcaption{color:var(--muted);font-size:13px;margin-top:6px}
 svg{width:100%;height:auto;display:block}svg text{font:12px system-ui,"Noto Sans",sans-serif;fill:var(--text)}svg .tick,svg .axis-label{fill:var(--muted);font-variant-numeric:tabular-nums}
-svg .grid{stroke:var(--rule)}svg .axis{stroke:var(--muted)}svg .whisker{stroke:var(--text);stroke-width:1.2}svg .front{fill:none;stroke:var(--accent);stroke-width:1.5;stroke-dasharray:5 4}
+svg .grid{stroke:var(--rule)}svg .axis{stroke:var(--muted)}svg .whisker{stroke:var(--text);stroke-width:1.2}svg .leader{stroke:var(--muted);stroke-width:.7}svg .front{fill:none;stroke:var(--accent);stroke-width:1.5;stroke-dasharray:5 4}
 svg .point{fill:var(--accent)}svg .beaten{fill:var(--muted)}svg .chosen{fill:var(--chosen)}svg .chosen-text{font-weight:700}svg .part0{fill:var(--s0)}svg .part1{fill:var(--s1)}svg .part2{fill:var(--s2)}
 .scroll{overflow-x:auto}table{border-collapse:collapse;width:100%;font-size:14px;font-variant-numeric:tabular-nums}th,td{padding:5px 10px;text-align:right;border-bottom:1px solid var(--rule);white-space:nowrap}
 th{font-weight:600;color:var(--muted);vertical-align:bottom}th:first-child,td:first-child{text-align:left}tr.chosen td{font-weight:600}tr.chosen td:first-child::before{content:"◆ ";color:var(--chosen)}td small{color:var(--muted);font-weight:400}
@@ -41,6 +41,13 @@ std::string figure_html(const std::string& svg, const std::string& caption, bool
   return fmt::format("<figure{}>{}<figcaption>{}</figcaption></figure>\n", wide ? " class=\"wide\"" : "", svg, escaped(caption));
 }
 
+// "Q4_K_M im": the mark that the window's charts use as well, where a whole name would lie on its neighbours.
+std::string chart_label(std::string name) {
+  constexpr std::string_view kLong = " + importance matrix";
+  if (name.ends_with(kLong)) name.replace(name.size() - kLong.size(), kLong.size(), " im");
+  return name;
+}
+
 std::string pareto_chart(const StudySnapshot& snapshot) {
   std::vector<ChartPoint> points;
   std::vector<std::pair<std::int64_t, std::pair<double, double>>> places;
@@ -49,14 +56,14 @@ std::string pareto_chart(const StudySnapshot& snapshot) {
     const auto kld = candidate.figure("kld_mean");
     if (!kld || candidate.bytes == 0) continue;
     const double size = static_cast<double>(candidate.bytes) / kMega;
-    points.push_back({candidate.name, size, *kld, false, is_chosen(snapshot, candidate)});
+    points.push_back({chart_label(candidate.name), size, *kld, false, is_chosen(snapshot, candidate)});
     places.push_back({candidate.id, {size, kld->value}});
     ids.push_back(candidate.id);
   }
   if (points.size() < 2) return {};
   const auto front = pareto_front(places);
   for (std::size_t i = 0; i < points.size(); ++i) points[i].front = std::find(front.begin(), front.end(), ids[i]) != front.end();
-  return figure_html(scatter_svg("Quality against size", "size, MB", "KL divergence from the original, nats per token", points),
+  return figure_html(scatter_svg("Quality against size", "size, MB", "KL divergence, nats per token", points),
                      "Quality against size. Lower and further left is better; the dashed line joins candidates that none beats in "
                      "both. Bars: 95 % intervals, resampled by chunk.", true);
 }

@@ -69,28 +69,44 @@ class Axis {
   bool log_ = false;
 };
 
-// Labels that would lie on each other are moved apart, upward.
+// Each label goes to the free place nearest to its marker; a thin line joins the two where that isn't beside it.
 class Labels {
  public:
+  explicit Labels(double foot) : foot_(foot) {}
+  void keep_free(double x, double y) { boxes_.push_back({x - 7, x + 7, y - 7, y + 7}); }
+
   std::string place(double x, double y, const std::string& text, bool bold) {
-    const double width = 6.2 * static_cast<double>(text.size());
-    double left = x + 9;
-    if (left + width > kWidth) left = x - 9 - width;
-    double line = y - 6;
-    for (int tries = 0; tries < 12 && overlaps(left, line, width); ++tries) line -= 6;
-    boxes_.push_back({left, line, width});
-    return text_at(left, line, "start", bold ? "label chosen-text" : "label", text);
+    const double width = (bold ? 6.9 : 6.3) * static_cast<double>(text.size());
+    Box best = box_at(x + 10, y, width);
+    [&] {
+      for (const double shift : {0.0, -13.0, 13.0, -26.0, 26.0, -39.0, 39.0, -52.0, 52.0})
+        for (const double left : {x + 10, x - 10 - width, x - width / 2}) {
+          const Box box = box_at(left, y + shift, width);
+          if (!free(box)) continue;
+          best = box;
+          return;
+        }
+    }();
+    boxes_.push_back(best);
+    const double line = best.bottom - 3;
+    const bool beside = std::abs((best.top + best.bottom) / 2 - y) < 15;
+    const double end = std::clamp(x, best.left, best.right), near = line < y ? best.bottom : best.top;
+    return (beside ? "" : line_at(x, y, end, near, "leader")) +
+           text_at(best.left, line, "start", bold ? "label chosen-text" : "label", text);
   }
 
  private:
   struct Box {
-    double left, line, width;
+    double left, right, top, bottom;
   };
-  bool overlaps(double left, double line, double width) const {
-    return std::any_of(boxes_.begin(), boxes_.end(), [&](const Box& box) {
-      return std::abs(box.line - line) < 12 && left < box.left + box.width && box.left < left + width;
-    });
+  static Box box_at(double left, double middle, double width) { return {left, left + width, middle - 7, middle + 7}; }
+  bool free(const Box& one) const {
+    return one.left >= 60 && one.right <= kWidth && one.top >= 2 && one.bottom <= foot_ &&
+           std::none_of(boxes_.begin(), boxes_.end(), [&](const Box& box) {
+             return box.top < one.bottom && one.top < box.bottom && one.left < box.right && box.left < one.right;
+           });
   }
+  double foot_;
   std::vector<Box> boxes_;
 };
 
@@ -143,7 +159,7 @@ std::string scatter_svg(const std::string& title, const std::string& x_label, co
   svg += line_at(kLeft, kFoot, kRight, kFoot, "axis");
   svg += text_at((kLeft + kRight) / 2, kHeight - 8, "middle", "axis-label", x_label);
   svg += fmt::format("<text transform=\"translate(16 {:.1f}) rotate(-90)\" text-anchor=\"middle\" class=\"axis-label\">{}</text>",
-                     (kTop + kFoot) / 2, escaped(y_label + (axis.logarithmic() ? " (log; 0 at the foot)" : "")));
+                     (kTop + kFoot) / 2, escaped(y_label + (axis.logarithmic() ? " (log; zero at the foot)" : "")));
 
   std::vector<const ChartPoint*> front;
   for (const ChartPoint& point : points)
@@ -152,7 +168,8 @@ std::string scatter_svg(const std::string& title, const std::string& x_label, co
   std::string path;
   for (const ChartPoint* point : front) path += fmt::format("{}{:.1f},{:.1f} ", path.empty() ? "M" : "L", x_at(point->x), axis.at(point->y.value));
   if (front.size() > 1) svg += "<path d=\"" + path + "\" class=\"front\"/>";
-  Labels labels;
+  Labels labels(kFoot + 6);
+  for (const ChartPoint& point : points) labels.keep_free(x_at(point.x), axis.at(point.y.value));
   for (const ChartPoint& point : points) {
     const double x = x_at(point.x), y = axis.at(point.y.value);
     if (point.y.high > point.y.low) {
