@@ -49,6 +49,62 @@ static_assert(sizeof(BlockQ5_K) == 176);
 struct BlockQ6_K { std::uint8_t low[128]; std::uint8_t high[64]; std::int8_t scales[16]; std::uint16_t d; };
 static_assert(sizeof(BlockQ6_K) == 210);
 
+// Sixteen levels that are not equally spaced. Block of 32: x = d · level[code].
+struct BlockIQ4_NL { std::uint16_t d; std::uint8_t codes[16]; };
+static_assert(sizeof(BlockIQ4_NL) == 18);
+
+// 8 sub-blocks of 32: x = d · (scale - 32) · level[code]; a scale has 4 bits in `scales_low`, 2 in `scales_high`.
+struct BlockIQ4_XS { std::uint16_t d, scales_high; std::uint8_t scales_low[4]; std::uint8_t codes[128]; };
+static_assert(sizeof(BlockIQ4_XS) == 136);
+
+// The other IQ types name rows of a codebook (reference/iq_grids.h), 8 elements a row (IQ1, IQ2) or 4 (IQ3).
+
+// 8 sub-blocks of 32, 8 bytes each: 4 row numbers, then u32: 4 × 7 bits of signs, 4 bits of scale.
+// x = d · (0.5 + scale) / 4 · row element · sign.
+struct BlockIQ2_XXS { std::uint16_t d; std::uint8_t parts[64]; };
+static_assert(sizeof(BlockIQ2_XXS) == 66);
+
+// 32 u16: row number (9 bits), signs (7 bits); 16 scales of 4 bits. x as IQ2_XXS.
+struct BlockIQ2_XS { std::uint16_t d; std::uint16_t codes[32]; std::uint8_t scales[8]; };
+static_assert(sizeof(BlockIQ2_XS) == 74);
+
+// 32 row numbers (8 bits, 2 more in `high`), 8 signs each; 16 scales of 4 bits. x as IQ2_XXS.
+struct BlockIQ2_S { std::uint16_t d; std::uint8_t codes[32]; std::uint8_t signs[32]; std::uint8_t high[8]; std::uint8_t scales[8]; };
+static_assert(sizeof(BlockIQ2_S) == 82);
+
+// 64 row numbers; 8 u32 as in IQ2_XXS. x = d · (0.5 + scale) / 2 · row element · sign.
+struct BlockIQ3_XXS { std::uint16_t d; std::uint8_t codes[64]; std::uint8_t scales[32]; };
+static_assert(sizeof(BlockIQ3_XXS) == 98);
+
+// 64 row numbers (8 bits, 1 more in `high`), a sign bit per element; 8 scales of 4 bits. x = d · (1 + 2 · scale) · element · sign.
+struct BlockIQ3_S { std::uint16_t d; std::uint8_t codes[64]; std::uint8_t high[8]; std::uint8_t signs[32]; std::uint8_t scales[4]; };
+static_assert(sizeof(BlockIQ3_S) == 110);
+
+// 32 row numbers of 11 bits: 8 in `codes`, 3 in `high`, whose top bits are a 3-bit scale and the sign of the shift.
+// x = d · (2 · scale + 1) · (row element ± 1/8), row elements -1, 0, 1.
+struct BlockIQ1_S { std::uint16_t d; std::uint8_t codes[32]; std::uint16_t high[8]; };
+static_assert(sizeof(BlockIQ1_S) == 50);
+
+// As IQ1_S with 16 scales of 3 bits and a shift's sign per row; the f16 d lies in the top nibbles of the four scale words.
+struct BlockIQ1_M { std::uint8_t codes[32]; std::uint8_t high[16]; std::uint16_t scales[4]; };
+static_assert(sizeof(BlockIQ1_M) == 56);
+
+// Ternary: x = d · (-1, 0, 1). Five digits a byte (a fraction of 256/243, most significant digit first), the last 16 elements
+// four a byte.
+struct BlockTQ1_0 { std::uint8_t codes[48]; std::uint8_t last[4]; std::uint16_t d; };
+static_assert(sizeof(BlockTQ1_0) == 54);
+// Two bits each, in Q2_K's order.
+struct BlockTQ2_0 { std::uint8_t codes[64]; std::uint16_t d; };
+static_assert(sizeof(BlockTQ2_0) == 66);
+
+// E2M1 codes (kept doubled: 0 1 2 3 4 6 8 12 and their negatives) with powers of two or small floats for scales.
+// Block of 32: x = 2^(exponent - 128) · doubled code.
+struct BlockMXFP4 { std::uint8_t exponent; std::uint8_t codes[16]; };
+static_assert(sizeof(BlockMXFP4) == 17);
+// 4 sub-blocks of 16 with an unsigned E4M3 scale: x = scale / 2 · doubled code; byte j of a sub-block holds j and j + 8.
+struct BlockNVFP4 { std::uint8_t scales[4]; std::uint8_t codes[32]; };
+static_assert(sizeof(BlockNVFP4) == 36);
+
 // Activations rounded to 8 bits per block, as llama.cpp does for the same weight types.
 // For weights in blocks of 32: d = max|x| / 127 (stored as f16), s = d · sum of codes (for Q4_1 and Q5_1).
 struct BlockQ8_1 { std::uint16_t d, s; std::int8_t codes[32]; };

@@ -1,4 +1,4 @@
-// f16 and bf16 conversions, plain C++: exact in both directions for every value, round to nearest even.
+// f16, bf16 and 8-bit float conversions, plain C++: exact in both directions for every value, round to nearest even.
 #pragma once
 
 #include <bit>
@@ -39,5 +39,18 @@ inline std::uint16_t f32_to_bf16(float f) noexcept {
   if ((bits & 0x7fffffffu) > 0x7f800000u) return static_cast<std::uint16_t>(bits >> 16 | 64);  // keep NaN quiet
   return static_cast<std::uint16_t>((bits + 0x7fffu + (bits >> 16 & 1u)) >> 16);
 }
+
+// E4M3 without infinities (OCP "fn"): bias 7, subnormals of 2^-9, NaN where all exponent and mantissa bits are set.
+inline float f8_e4m3_to_f32(std::uint8_t code) noexcept {
+  const std::uint32_t sign = static_cast<std::uint32_t>(code & 0x80u) << 24;
+  const std::uint32_t magnitude = code & 0x7fu;
+  if (magnitude == 0x7f) return std::bit_cast<float>(sign | 0x7fc00000u);
+  if (magnitude >= 8) return std::bit_cast<float>(sign | ((magnitude << 20) + (120u << 23)));
+  const float small = static_cast<float>(magnitude) * 0x1p-9f;
+  return std::bit_cast<float>(sign | std::bit_cast<std::uint32_t>(small));
+}
+
+// E5M2: the upper byte of an f16.
+inline float f8_e5m2_to_f32(std::uint8_t code) noexcept { return f16_to_f32(static_cast<std::uint16_t>(code << 8)); }
 
 }  // namespace retort::kernels

@@ -7,6 +7,7 @@
 
 #include "kernels/api/activations.h"
 #include "kernels/api/isa.h"
+#include "kernels/api/linear.h"
 #include "kernels/api/tensor_type.h"
 
 namespace retort::kernels {
@@ -35,8 +36,14 @@ struct LinearTile {
   float* y;                    // [m, y_stride], element 0 is row 0 of the linear
   std::int64_t y_stride;
   float* scratch;              // kTileScratch floats, or `columns` if that is more
+  const WeightSource* source = nullptr;  // set: decode_part() is the only way to the weights
 };
 using RunTile = void (*)(const LinearTile& tile);
+
+// Decodes rows [first_row, first_row + rows) × columns [first_column, first_column + columns) of a weight as stored, or of
+// its source, to out[rows, columns]. Both column bounds fall on whole blocks.
+void decode_part(const LinearTile& tile, std::int64_t first_row, std::int64_t rows, std::int64_t first_column,
+                 std::int64_t columns, float* out);
 
 inline constexpr std::size_t kTileScratch = 512 * 64 + 64;
 
@@ -49,6 +56,7 @@ struct LinearKernel {
   std::int64_t most_tokens;    // above this the prefill list is asked
   RunTile run;
   const char* (*why_not)() noexcept = nullptr;   // further conditions: "" when they hold
+  bool reads_source = false;   // goes through decode_part(), so that it can have a WeightSource
   // "" when it can run here, else the reason.
   const char* refusal() const noexcept {
     const char* const isa = why_unsupported(needs);

@@ -13,6 +13,10 @@ enum class TensorType : std::uint8_t {
   kF32, kF16, kBF16, kF64, kI8, kI16, kI32, kI64, kU8,
   kQ4_0, kQ4_1, kQ5_0, kQ5_1, kQ8_0,
   kQ2_K, kQ3_K, kQ4_K, kQ5_K, kQ6_K,
+  // The tensor store keeps these numbers: new types go to the end.
+  kU16, kU32, kU64, kF8_E4M3, kF8_E5M2,
+  kIQ4_NL, kIQ4_XS, kIQ3_S, kIQ3_XXS, kIQ2_S, kIQ2_XS, kIQ2_XXS, kIQ1_M, kIQ1_S,
+  kTQ1_0, kTQ2_0, kMXFP4, kNVFP4,
   kCount
 };
 

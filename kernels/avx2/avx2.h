@@ -20,6 +20,9 @@ void linear_f32_interleaved(const LinearTile& tile);
 void linear_dense_few(const LinearTile& tile);
 void linear_dense(const LinearTile& tile);
 
+// Weights of any stored type or in several parts, decoded 256 columns at a time; any number of tokens.
+void linear_decoded(const LinearTile& tile);
+
 // Decodes n stored elements, bit for bit as the reference does. False for the dense types that it leaves to the reference.
 bool decode(TensorType type, const void* packed, float* out, std::size_t n);
 

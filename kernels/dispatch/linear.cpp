@@ -47,11 +47,12 @@ Q8Layout layout_for(const Weight& weight, Activations activations) noexcept {
 // Rounded activations where the mode keeps f32 would be wrong; the other way round they are expanded.
 bool usable(const LinearKernel& kernel, const Weight& weight, Q8Layout layout, std::string_view forced) noexcept {
   return kernel.type == weight.type && (forced.empty() || forced == kernel.name) &&
-         (kernel.input == Input::kFloat || layout != Q8Layout::kNone) && *kernel.refusal() == '\0';
+         (kernel.input == Input::kFloat || layout != Q8Layout::kNone) &&
+         (weight.source == nullptr || kernel.reads_source) && *kernel.refusal() == '\0';
 }
 
 const char* problem_with(const Weight& weight) noexcept {
-  if (weight.rows <= 0 || weight.columns <= 0 || weight.data == nullptr) return "the weight is empty";
+  if (weight.rows <= 0 || weight.columns <= 0 || (weight.data == nullptr) == (weight.source == nullptr)) return "the weight is empty";
   if (weight.columns % traits(weight.type).block_size != 0) return "the columns do not fill whole blocks";
   if (weight.type == TensorType::kI8 && weight.row_scales == nullptr) return "8-bit integer weights need row scales";
   return nullptr;
@@ -257,13 +258,25 @@ void run_group(std::span<const LinearCall> calls, Q8Layout layout, const float* 
       state.kernel_for(m).run({state.weight.type, state.data, state.weight.row_scales, state.weight.columns, first,
                                std::min(step, state.weight.rows - first), m, prepared.x, prepared.x_stride,
                                prepared.rounded, call.y, call.y_stride,
-                               reinterpret_cast<float*>(scratch + tile_bytes * static_cast<std::size_t>(worker))});
+                               reinterpret_cast<float*>(scratch + tile_bytes * static_cast<std::size_t>(worker)),
+                               state.weight.source});
       return;
     }
   });
 }
 
 }  // namespace
+
+void decode_part(const LinearTile& tile, std::int64_t first_row, std::int64_t rows, std::int64_t first_column,
+                 std::int64_t columns, float* out) {
+  if (tile.source) return tile.source->decode(tile.source->self, first_row, rows, first_column, columns, out);
+  const std::size_t stride = row_bytes(tile.type, static_cast<std::size_t>(tile.columns));
+  const auto* const stored = static_cast<const std::byte*>(tile.weights) +
+                             row_bytes(tile.type, static_cast<std::size_t>(first_column));
+  for (std::int64_t row = 0; row < rows; ++row)
+    decode(tile.type, stored + static_cast<std::size_t>(first_row + row) * stride, out + row * columns,
+           static_cast<std::size_t>(columns));
+}
 
 std::size_t linear_scratch_bytes(std::int64_t m, std::int64_t columns, int threads) noexcept {
   const auto tokens = static_cast<std::size_t>(std::max<std::int64_t>(m, 1));

@@ -26,7 +26,16 @@ using enum TensorType;
 // oneDNN chooses its own instructions: it runs wherever it was built in and its test product is right.
 LinearKernel onednn_f32(TensorType type) {
   return {"onednn", Isa::kBaseline, type, WeightLayout::kStored, Input::kFloat, kAny, &onednn::linear_f32,
-          &onednn::why_no_f32};
+          &onednn::why_no_f32, true};
+}
+
+// Any stored type, or a weight in several parts: decoded piece by piece, multiplied in f32.
+void add_decoded(List& list, TensorType type) {
+  list.push_back({"avx512", Isa::kAvx512, type, WeightLayout::kStored, Input::kFloat, kAny, &avx2::linear_decoded,
+                  nullptr, true});
+  list.push_back({"avx2", Isa::kAvx2, type, WeightLayout::kStored, Input::kFloat, kAny, &avx2::linear_decoded, nullptr,
+                  true});
+  list.push_back(onednn_f32(type));
 }
 
 void add_dense(List& list, TensorType type) {
@@ -34,7 +43,7 @@ void add_dense(List& list, TensorType type) {
   list.push_back({"avx512", Isa::kAvx512, type, WeightLayout::kStored, Input::kFloat, kAny, &avx512::linear_dense});
   list.push_back({"avx2", Isa::kAvx2, type, WeightLayout::kStored, Input::kFloat, 4, &avx2::linear_dense_few});
   list.push_back({"avx2", Isa::kAvx2, type, WeightLayout::kStored, Input::kFloat, kAny, &avx2::linear_dense});
-  list.push_back(onednn_f32(type));
+  if (type != kF32) list.push_back(onednn_f32(type));   // F32 gets it with add_decoded()
 }
 
 void add_packed(List& list, TensorType type) {
@@ -61,13 +70,18 @@ void add_int8(List& list) {
 List make_list() {
   List list;
   for (const TensorType type : {kF32, kF16, kBF16}) add_dense(list, type);
-  for (const TypeTraits& type : tensor_types())
-    if (type.packed()) add_packed(list, type.type);
+  for (const TypeTraits& type : tensor_types()) {
+    if (!type.packed()) continue;
+    if (q8_layout(type.type) != Q8Layout::kNone) add_packed(list, type.type);
+    else add_decoded(list, type.type);
+  }
+  for (const TensorType type : {kF32, kF8_E4M3, kF8_E5M2}) add_decoded(list, type);
   add_int8(list);
   for (const TypeTraits& type : tensor_types()) {
     const bool int8 = type.type == kI8;
     list.push_back({"reference", Isa::kBaseline, type.type, WeightLayout::kStored,
-                    int8 ? Input::kRounded : Input::kFloat, kAny, int8 ? &reference::int8_tile : &reference::linear_tile});
+                    int8 ? Input::kRounded : Input::kFloat, kAny, int8 ? &reference::int8_tile : &reference::linear_tile,
+                    nullptr, !int8});
   }
   return list;
 }

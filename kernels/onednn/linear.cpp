@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <cstddef>
 
-#include "kernels/api/tensor_type.h"
-#include "kernels/dispatch/ops.h"
 
 #ifdef RETORT_HAVE_ONEDNN
 #include <dnnl.h>
@@ -61,15 +59,9 @@ const char* why_no_int8() noexcept {
 }
 
 void linear_f32(const LinearTile& tile) {
-  const auto columns = static_cast<std::size_t>(tile.columns);
-  const std::size_t bytes = row_bytes(tile.type, columns);
-  const auto* const weights = static_cast<const std::byte*>(tile.weights);
   for (std::int64_t k = 0; k < tile.columns; k += kDepth) {
     const std::int64_t depth = std::min(kDepth, tile.columns - k);
-    const std::size_t skip = row_bytes(tile.type, static_cast<std::size_t>(k));
-    for (std::int64_t row = 0; row < tile.rows; ++row)
-      decode(tile.type, weights + static_cast<std::size_t>(tile.first_row + row) * bytes + skip,
-             tile.scratch + row * depth, static_cast<std::size_t>(depth));
+    decode_part(tile, tile.first_row, tile.rows, k, depth, tile.scratch);
     dnnl_sgemm('N', 'T', tile.m, tile.rows, depth, 1.0f, tile.x + k, tile.x_stride, tile.scratch, depth,
                k > 0 ? 1.0f : 0.0f, tile.y + tile.first_row, tile.y_stride);
   }

@@ -44,5 +44,14 @@ void decode_u8(const void* packed, float* out, std::size_t n) { decode_each<std:
 void decode_i16(const void* packed, float* out, std::size_t n) { decode_each<std::int16_t>(packed, out, n, kCast); }
 void decode_i32(const void* packed, float* out, std::size_t n) { decode_each<std::int32_t>(packed, out, n, kCast); }
 void decode_i64(const void* packed, float* out, std::size_t n) { decode_each<std::int64_t>(packed, out, n, kCast); }
+void decode_u16(const void* packed, float* out, std::size_t n) { decode_each<std::uint16_t>(packed, out, n, kCast); }
+void decode_u32(const void* packed, float* out, std::size_t n) { decode_each<std::uint32_t>(packed, out, n, kCast); }
+void decode_u64(const void* packed, float* out, std::size_t n) { decode_each<std::uint64_t>(packed, out, n, kCast); }
+void decode_f8_e4m3(const void* packed, float* out, std::size_t n) {
+  decode_each<std::uint8_t>(packed, out, n, [](std::uint8_t code) { return f8_e4m3_to_f32(code); });
+}
+void decode_f8_e5m2(const void* packed, float* out, std::size_t n) {
+  decode_each<std::uint8_t>(packed, out, n, [](std::uint8_t code) { return f8_e5m2_to_f32(code); });
+}
 
 }  // namespace retort::kernels::reference

@@ -10,7 +10,10 @@ void linear_tile(const LinearTile& tile) {
   const std::size_t bytes = row_bytes(tile.type, columns);
   float* const weights = tile.scratch;
   for (std::int64_t row = tile.first_row; row < tile.first_row + tile.rows; ++row) {
-    type.decode(static_cast<const std::byte*>(tile.weights) + static_cast<std::size_t>(row) * bytes, weights, columns);
+    if (tile.source)
+      tile.source->decode(tile.source->self, row, 1, 0, tile.columns, weights);
+    else
+      type.decode(static_cast<const std::byte*>(tile.weights) + static_cast<std::size_t>(row) * bytes, weights, columns);
     for (std::int64_t t = 0; t < tile.m; ++t) {
       const float* const x = tile.x + t * tile.x_stride;
       double sum = 0;

@@ -40,7 +40,7 @@ void add(const std::string& name, TensorType type, WeightLayout layout, Input in
 #ifdef RETORT_SIMULATE
 void add_kernels(const TypeTraits& t) {
   namespace simulated = retort::kernels::avx512_simulated;
-  if (t.packed()) {
+  if (t.packed() && q8_layout(t.type) != Q8Layout::kNone) {
     const bool small = q8_layout(t.type) == Q8Layout::kBlocks32;
     add(" integer", t.type, WeightLayout::kInterleaved16, Input::kRounded,
         small ? &simulated::linear_q8_32 : &simulated::linear_q8_k);

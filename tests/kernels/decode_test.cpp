@@ -2,12 +2,14 @@
 #include <QtTest>
 
 #include <bit>
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <random>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "kernels/api/blocks.h"
@@ -95,6 +97,49 @@ class DecodeTest : public QObject {
     std::fill(got.begin(), got.end(), -1.0f);
     decode(t.type, vectors.packed.data(), got.data(), got.size());
     QCOMPARE(first_difference(got, vectors.expected), -1);
+  }
+
+  // One block of random bytes a type, its values decoded by the gguf package (tests/peers/ggml_blocks_peer.py).
+  void stored_vectors_data() {
+    QTest::addColumn<QByteArray>("packed");
+    QTest::addColumn<QByteArray>("sha256");
+    std::ifstream file(RETORT_TEST_DATA "/ggml_blocks.json");
+    const nlohmann::json all = nlohmann::json::parse(file);
+    for (const auto& [name, row] : all.items())
+      QTest::newRow(name.c_str()) << QByteArray::fromHex(QByteArray::fromStdString(row["packed"]))
+                                  << QByteArray::fromHex(QByteArray::fromStdString(row["sha256"]));
+  }
+  void stored_vectors() {
+    QFETCH(QByteArray, packed);
+    QFETCH(QByteArray, sha256);
+    const TypeTraits* type = find_type(QTest::currentDataTag());
+    QVERIFY(type != nullptr);
+    std::vector<float> got(static_cast<std::size_t>(packed.size()) / type->block_bytes * type->block_size);
+    type->decode(packed.constData(), got.data(), got.size());
+    const QByteArray bytes(reinterpret_cast<const char*>(got.data()), static_cast<qsizetype>(got.size() * sizeof(float)));
+    QCOMPARE(QCryptographicHash::hash(bytes, QCryptographicHash::Sha256), sha256);
+  }
+
+  // Every code of the 8-bit floats, by the definition: sign, exponent, mantissa.
+  void eight_bit_floats() {
+    for (const auto& [type, mantissa_bits, bias] : {std::tuple(TensorType::kF8_E4M3, 3, 7), std::tuple(TensorType::kF8_E5M2, 2, 15)}) {
+      for (int code = 0; code < 256; ++code) {
+        const auto byte = static_cast<std::uint8_t>(code);
+        float got = 0;
+        decode(type, &byte, &got, 1);
+        const int top = (1 << (7 - mantissa_bits)) - 1, exponent = code >> mantissa_bits & top;
+        const int mantissa = code & ((1 << mantissa_bits) - 1);
+        const bool special = type == TensorType::kF8_E4M3 ? (code & 0x7f) == 0x7f : exponent == top;
+        if (special) {
+          QVERIFY(type == TensorType::kF8_E5M2 && mantissa == 0 ? std::isinf(got) : std::isnan(got));
+          continue;
+        }
+        const double fraction = static_cast<double>(mantissa) / (1 << mantissa_bits);
+        const double size = exponent == 0 ? std::ldexp(fraction, 1 - bias) : std::ldexp(1 + fraction, exponent - bias);
+        QCOMPARE(static_cast<double>(got), code & 0x80 ? -size : size);
+        QCOMPARE(std::signbit(got), code >= 128);
+      }
+    }
   }
 
   // Hand-made blocks whose decoding can be checked by eye.

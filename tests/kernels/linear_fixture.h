@@ -157,6 +157,7 @@ inline std::string compare(const LinearKernel& kernel, const Problem& p, Q8Layou
 inline std::vector<std::int64_t> column_counts(TensorType type) {
   switch (traits(type).block_size) {
     case 256: return {256, 512, 768};
+    case 64: return {64, 192, 320};
     case 32: return {32, 64, 288, 576};
     default: return {1, 7, 32, 257, 579};
   }
@@ -176,7 +177,7 @@ inline std::string compare_shapes(const LinearKernel& kernel, Q8Layout layout) {
 // One value of 1 and zeros elsewhere: in f32 the output is the decoded weight itself, bit for bit but for the sign of 0.
 inline std::string compare_one_hot(const LinearKernel& kernel) {
   const TypeTraits& t = traits(kernel.type);
-  const std::int64_t n = t.block_size == 256 ? 512 : 96;
+  const std::int64_t n = t.block_size == 256 ? 512 : t.block_size == 64 ? 128 : 96;
   Problem p(kernel.type, 21, n, n);
   std::fill(p.x.begin(), p.x.end(), 0.0f);
   for (std::int64_t k = 0; k < n; ++k) p.x[static_cast<std::size_t>(k * p.x_stride + k)] = 1;

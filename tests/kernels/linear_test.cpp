@@ -53,7 +53,8 @@ class LinearTest : public QObject {
                                layout_name(kernel.layout) + (kernel.input == Input::kRounded ? " integer" : " f32") +
                                (kernel.most_tokens == INT64_MAX ? "" : " few");
       // Other dense types are never weights of a linear; random bytes of them would be NaN.
-      const bool weight = traits(kernel.type).packed() || kernel.type <= TensorType::kBF16 || kernel.type == TensorType::kI8;
+      const bool weight = traits(kernel.type).packed() || kernel.type <= TensorType::kBF16 || kernel.type == TensorType::kI8 ||
+                          kernel.type == TensorType::kF8_E4M3 || kernel.type == TensorType::kF8_E5M2;
       if (weight && *kernel.refusal() == '\0') {
         if (kernel.type != TensorType::kI8 && kernel.input == Input::kFloat)
           QTest::newRow((name + ", f32 activations").c_str()) << index << false;
@@ -145,6 +146,41 @@ class LinearTest : public QObject {
       single.x = problems[0].x;
       QCOMPARE(y[i], run_bound(single, {}, 1));
     }
+  }
+
+  // A weight in several parts gives what the same numbers give in one.
+  void source_equals_stored() {
+    ThreadPool pool(2);
+    const Problem p(TensorType::kF32, 45, 579, 3);
+    const auto* const stored = reinterpret_cast<const float*>(p.weights.data());
+    WeightSource source;
+    source.self = stored;
+    source.decode = [](const void* self, std::int64_t first_row, std::int64_t rows, std::int64_t first_column,
+                       std::int64_t columns, float* out) {
+      for (std::int64_t r = 0; r < rows; ++r)
+        std::copy_n(static_cast<const float*>(self) + (first_row + r) * 579 + first_column, columns, out + r * columns);
+    };
+    Weight in_parts = p.weight();
+    in_parts.data = nullptr;
+    in_parts.source = &source;
+    std::vector<double> expected, magnitude;
+    expect(p, Q8Layout::kNone, expected, magnitude);
+    for (const LinearKernel& kernel : linear_kernels()) {
+      if (kernel.type != TensorType::kF32 || !kernel.reads_source || *kernel.refusal() != '\0') continue;
+      const char* why = nullptr;
+      BoundLinear linear;
+      QVERIFY(linear.bind(in_parts, {Activations::kF32, kernel.name}, pool, &why));
+      std::vector<std::byte> scratch(linear_scratch_bytes(p.m, p.columns, 2));
+      std::vector<float> y(static_cast<std::size_t>(p.m * p.rows));
+      const LinearCall call{&linear, y.data(), p.rows};
+      run_linears({&call, 1}, p.x.data(), p.m, p.x_stride, scratch.data(), pool);
+      for (std::size_t i = 0; i < y.size(); ++i)
+        QVERIFY(std::fabs(static_cast<double>(y[i]) - expected[i]) <= kUnit * 580 * (magnitude[i] + 1));
+    }
+    in_parts.data = stored;
+    const char* why = nullptr;
+    BoundLinear linear;
+    QVERIFY(!linear.bind(in_parts, {}, pool, &why));   // one or the other
   }
 
   void forcing() {

@@ -23,6 +23,9 @@ inline ScaleFields scale_fields(TensorType type) {
     case TensorType::kQ2_K: return {80, 82};
     case TensorType::kQ3_K: return {108, -1};
     case TensorType::kQ6_K: return {208, -1};
+    case TensorType::kTQ1_0: return {52, -1};
+    case TensorType::kTQ2_0: return {64, -1};
+    case TensorType::kIQ1_M: case TensorType::kMXFP4: case TensorType::kNVFP4: return {-1, -1};   // see keep_small()
     default: return {0, -1};
   }
 }
@@ -35,6 +38,12 @@ inline double minimum_magnitude(TensorType type, const std::uint8_t* block) {
   std::memcpy(&half, block + at, sizeof(half));
   const double value = std::fabs(static_cast<double>(f16_to_f32(half)));
   return type == TensorType::kQ2_K ? 15 * value : type == TensorType::kQ4_K || type == TensorType::kQ5_K ? 63 * value : value;
+}
+
+// Scales that are no plain f16: bits that keep them finite and small.
+inline void keep_small(TensorType type, std::uint8_t* block, std::uint32_t random) {
+  if (type == TensorType::kIQ1_M) block[55] = static_cast<std::uint8_t>((block[55] & 0x0f) | 0x20);
+  if (type == TensorType::kMXFP4) block[0] = static_cast<std::uint8_t>(118 + random % 12);
 }
 
 inline std::vector<std::uint8_t> random_weights(TensorType type, std::int64_t rows, std::int64_t columns,
@@ -60,6 +69,8 @@ inline std::vector<std::uint8_t> random_weights(TensorType type, std::int64_t ro
     return bytes;
   }
   for (std::uint8_t& byte : bytes) byte = static_cast<std::uint8_t>(random());
+  if (type == TensorType::kF8_E4M3 || type == TensorType::kF8_E5M2)
+    for (std::uint8_t& byte : bytes) byte &= 0xbf;   // neither infinite nor NaN
   if (!t.packed()) return bytes;
   const ScaleFields fields = scale_fields(type);
   for (std::size_t b = 0; b < bytes.size() / t.block_bytes; ++b) {
@@ -69,6 +80,7 @@ inline std::vector<std::uint8_t> random_weights(TensorType type, std::int64_t ro
       if (at >= 0) std::memcpy(block + at, &half, 2);
     };
     const std::uint32_t kind = random() % 16;
+    keep_small(type, block, random());
     put(fields.scale, kind == 0 ? 0.0f : kind == 1 ? 0x3p-24f : 0.05f * uniform(random));
     put(fields.minimum, kind == 2 ? 0.0f : 0.05f * uniform(random));
     if (kind == 3) std::memset(block + (t.block_bytes > 80 ? 16 : 4), 0xff, 12);  // extreme codes

@@ -12,6 +12,7 @@
 #include <QTimer>
 #include <QVBoxLayout>
 
+#include "core/quantize/quantizer.h"
 #include "ui/format.h"
 #include "ui/widgets/basics.h"
 
@@ -177,7 +178,8 @@ void RecipeEditor::addOverride(const QString& pattern, const QString& type) {
   auto* types = new QComboBox;
   types->setAccessibleName(tr("Type for the pattern"));
   for (const auto& traits : kernels::tensor_types())
-    if (traits.packed() || traits.type == kernels::TensorType::kF16) types->addItem(toQString(traits.name));
+    if (find_quantizer(traits.type) && (traits.packed() || traits.type == kernels::TensorType::kF16))
+      types->addItem(toQString(traits.name));
   types->setCurrentText(type);
   m_overrides->setCellWidget(row, 1, types);
   connect(types, &QComboBox::currentIndexChanged, this, &RecipeEditor::takeCard);
