@@ -44,14 +44,15 @@ json to_json(const Inspection& found, const Checkpoint& checkpoint, const std::v
               {"tokenizer", nullptr}, {"chat_template", checkpoint.chat_template}, {"context", found.context},
               {"machine_memory_bytes", found.machine_memory}, {"runs", !found.cannot_run.has_value()},
               {"tensors", json::array()}, {"levels", json::array()}};
-  if (found.quantization) out["source_quantized"] = type_name(found.quantization->type);
+  if (found.quantization) out["source_quantized"] = found.quantization->name();
   if (!found.tokenizer_kind.empty()) out["tokenizer"] = {{"kind", found.tokenizer_kind}, {"size", found.tokenizer_size}};
   if (found.config) out["configuration"] = config_json(*found.config);
   if (found.cannot_run) out["problem"] = error_text(*found.cannot_run);
   for (const LevelSize& level : found.levels) out["levels"].push_back(level_json(level));
   for (std::size_t i = 0; i < checkpoint.tensors.size(); ++i) {
     const TensorEntry& tensor = checkpoint.tensors[i];
-    json row = {{"name", tensor.name}, {"shape", tensor.shape}, {"type", type_name(tensor.type)}, {"bytes", tensor.data.size()}};
+    json row = {{"name", tensor.name}, {"shape", tensor.shape}, {"type", type_name(tensor.type)}, {"bytes", tensor.stored_bytes()}};
+    if (tensor.coded) row["stored_as"] = tensor.coded->scheme();
     if (i < statistics.size()) {
       const TensorStatistics& s = statistics[i];
       row["statistics"] = {{"minimum", s.minimum}, {"maximum", s.maximum}, {"mean", s.mean}, {"deviation", s.deviation},
@@ -64,7 +65,7 @@ json to_json(const Inspection& found, const Checkpoint& checkpoint, const std::v
 
 std::string quantization_line(const Inspection& found) {
   if (!found.quantization) return "no";
-  const std::string type = type_name(found.quantization->type);
+  const std::string type = found.quantization->name();
   return found.quantization->stored ? fmt::format("yes, stored as {}", type)
                                     : fmt::format("yes: its values lie on the grid of {} (an expansion)", type);
 }
@@ -73,9 +74,9 @@ std::string quantization_line(const Inspection& found) {
 void print_types(const Checkpoint& checkpoint) {
   std::map<std::string, std::pair<int, std::uint64_t>> types;
   for (const TensorEntry& tensor : checkpoint.tensors) {
-    auto& [count, bytes] = types[type_name(tensor.type)];
+    auto& [count, bytes] = types[tensor.coded ? tensor.coded->scheme() : type_name(tensor.type)];
     ++count;
-    bytes += tensor.data.size();
+    bytes += tensor.stored_bytes();
   }
   std::vector<std::pair<std::string, std::pair<int, std::uint64_t>>> rows(types.begin(), types.end());
   std::sort(rows.begin(), rows.end(), [](const auto& a, const auto& b) { return a.second.second > b.second.second; });
@@ -126,7 +127,7 @@ void print_tensors(const Checkpoint& checkpoint, const std::vector<TensorStatist
   fmt::print("\n");
   for (std::size_t i = 0; i < checkpoint.tensors.size(); ++i) {
     const TensorEntry& tensor = checkpoint.tensors[i];
-    fmt::print("{:<44} {:>16} {:>5} {:>10}", tensor.name, shape_text(tensor), type_name(tensor.type), human_bytes(tensor.data.size()));
+    fmt::print("{:<44} {:>16} {:>5} {:>10}", tensor.name, shape_text(tensor), type_name(tensor.type), human_bytes(tensor.stored_bytes()));
     if (i < statistics.size()) {
       const TensorStatistics& s = statistics[i];
       fmt::print(" {:>10.4g} {:>10.4g} {:>10.3g} {:>10.4g} {:>8.4f}%", s.minimum, s.maximum, s.mean, s.deviation, 100 * s.outliers);
@@ -147,7 +148,7 @@ Result<void> run(const Options& options, Context& context) {
       context.job.report({done, static_cast<double>(checkpoint->tensor_bytes()), "bytes", "reading " + tensor.name});
       RETORT_TRY(auto row, tensor_statistics(tensor, context.job));
       statistics.push_back(std::move(row));
-      done += static_cast<double>(tensor.data.size());
+      done += static_cast<double>(tensor.stored_bytes());
     }
     end_progress();
   }

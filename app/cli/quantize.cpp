@@ -105,6 +105,7 @@ ExportRequest request_of(const Model& model, const CandidatePlan& plan, const Im
       handle.data = owned->data;
       handle.row_scales = owned->row_scales;
       handle.keep_alive = owned;
+      handle.coded = nullptr;
       return handle;
     }};
   }

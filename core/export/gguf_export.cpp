@@ -116,7 +116,8 @@ class GgufExporter {
     if (current_.type != type || current_.shape != spec.shape)
       return Error{.code = ErrorCode::kBadShape, .file = path_.string(), .place = spec.name,
                    .expected = std::string(kernels::traits(type).name) + " of the model's shape", .found = "other data"};
-    std::span<const std::byte> bytes = current_.data;
+    RETORT_TRY(whole_, in_one_piece(current_));
+    std::span<const std::byte> bytes = whole_.data;
     if (const std::int64_t rows = spec.shape.front(); turns(spec.name)) bytes = reorder(bytes, rows);
     if (written != type) bytes = to_f32(bytes, type, spec.shape.front());
     return bytes;
@@ -208,6 +209,7 @@ class GgufExporter {
   std::array<std::uint64_t, static_cast<std::size_t>(TensorType::kCount)> bytes_by_type_{};
   // Of the tensor in work.
   WeightHandle current_;
+  WeightData whole_;
   std::vector<std::byte> reordered_;
   std::vector<float> floats_, factors_;
 };

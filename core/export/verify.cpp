@@ -123,12 +123,14 @@ class Verifier {
     const auto columns = static_cast<std::size_t>(wanted.shape.back());
     const std::int64_t rows = wanted.shape.size() > 1 ? wanted.shape.front() : 1;
     const bool vector = wanted.shape.size() == 1;
+    const auto left_whole = in_one_piece(written), right_whole = in_one_piece(wanted);
+    if (!left_whole.ok() || !right_whole.ok()) return NAN;
     std::vector<float> a(columns), b(columns);
     double difference = 0, sum = 0;
     for (std::int64_t row = 0; row < rows; ++row) {
       const std::int64_t from = vector ? row : expected_row(*file_, *expected_, name, row);
-      const std::byte* left = written.data.data() + static_cast<std::size_t>(row) * kernels::row_bytes(written.type, columns);
-      const std::byte* right = wanted.data.data() + static_cast<std::size_t>(from) * kernels::row_bytes(wanted.type, columns);
+      const std::byte* left = left_whole->data.data() + static_cast<std::size_t>(row) * kernels::row_bytes(written.type, columns);
+      const std::byte* right = right_whole->data.data() + static_cast<std::size_t>(from) * kernels::row_bytes(wanted.type, columns);
       if (written.type == wanted.type && wanted.row_scales.empty() &&
           std::memcmp(left, right, kernels::row_bytes(wanted.type, columns)) == 0 && !is_rotary_vector(name, vector)) continue;
       kernels::traits(written.type).decode(left, a.data(), columns);

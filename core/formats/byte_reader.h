@@ -28,6 +28,7 @@ class ByteReader {
  public:
   ByteReader(std::span<const std::byte> bytes, std::string file) : bytes_(bytes), file_(std::move(file)) {}
 
+  std::span<const std::byte> bytes() const noexcept { return bytes_; }
   std::uint64_t position() const noexcept { return position_; }
   std::uint64_t remaining() const noexcept { return bytes_.size() - position_; }
   const std::string& file() const noexcept { return file_; }

@@ -16,6 +16,7 @@
 
 #include "core/base/files.h"
 #include "core/base/result.h"
+#include "core/formats/coded_tensor.h"
 #include "kernels/api/tensor_type.h"
 
 namespace retort {
@@ -29,6 +30,8 @@ struct TensorEntry {
   std::span<const std::byte> data;     // row-major, back to back; lives as long as the checkpoint
   std::size_t file = 0;                // index into Checkpoint::files
   std::uint64_t offset = 0;            // of the data in that file
+  // Set when the values lie in several parts (GPTQ …): then `type` is kF32 and `data` is empty.
+  std::shared_ptr<const CodedTensor> coded;
 
   std::int64_t elements() const noexcept {
     std::int64_t n = 1;
@@ -37,6 +40,10 @@ struct TensorEntry {
   }
   std::int64_t columns() const noexcept { return shape.empty() ? 1 : shape.back(); }
   std::int64_t rows() const noexcept { return columns() == 0 ? 0 : elements() / columns(); }
+  // Bytes in the file, of all parts.
+  std::uint64_t stored_bytes() const noexcept { return coded ? coded->bytes() : data.size(); }
+  // Values of rows [first, first + count) as f32; any thread.
+  void decode_rows(std::int64_t first, std::int64_t count, float* out) const;
 };
 
 // Metadata of GGUF files, typed as in the file so that a writer can repeat it. Ordered as in the file.
@@ -71,7 +78,8 @@ class Metadata {
   std::vector<std::pair<std::string, MetadataValue>> entries_;
 };
 
-enum class CheckpointFormat : std::uint8_t { kGguf, kSafetensors };
+// kPyTorch: a folder with pytorch_model.bin; in everything but the container the same as a safetensors folder.
+enum class CheckpointFormat : std::uint8_t { kGguf, kSafetensors, kPyTorch };
 
 struct Checkpoint {
   std::filesystem::path path;                 // the file or folder that was opened
@@ -82,8 +90,17 @@ struct Checkpoint {
   std::string generation_config_json;
   std::string tokenizer_json;                 // tokenizer.json; empty when absent
   std::string tokenizer_config_json;
+  // Older tokenizer files, read where tokenizer.json is absent: each empty when it does not exist.
+  std::string vocab_txt;                      // WordPiece: a token a line
+  std::string sentencepiece_model;            // the bytes of tokenizer.model, spiece.model or sentencepiece.bpe.model
+  std::string vocab_json, merges_txt;         // byte-level BPE
+  std::string added_tokens_json, special_tokens_map_json;
   std::string chat_template;                  // Jinja source; empty when there is none
   std::vector<std::shared_ptr<const MappedFile>> files;
+  // "gptq": how config.json says the weights are quantized; empty: not at all.
+  std::string quantization_method;
+  // Set when Retort cannot decode that method: tensors are then as stored, and no model can be bound.
+  std::shared_ptr<const Error> quantization_problem;
 
   const TensorEntry* find(std::string_view name) const noexcept;
   std::uint64_t tensor_bytes() const noexcept;

@@ -1,6 +1,7 @@
 #include "core/formats/folder.h"
 
 #include <algorithm>
+#include <array>
 #include <set>
 #include <unordered_map>
 
@@ -8,6 +9,8 @@
 #include "core/formats/foreign.h"
 #include "core/formats/gguf.h"
 #include "core/formats/json_text.h"
+#include "core/formats/pytorch.h"
+#include "core/formats/quantized.h"
 #include "core/formats/safetensors.h"
 
 namespace retort::formats {
@@ -36,6 +39,23 @@ bool is_plain_file_name(std::string_view name) noexcept {
          name.find('\\') == std::string_view::npos && is_clean_utf8(name);
 }
 
+// Where the weights of a folder stand; the first kind that is there counts.
+struct WeightFiles {
+  const char* single;
+  const char* index;
+  CheckpointFormat format;
+};
+constexpr std::array kWeightFiles = {
+    WeightFiles{"model.safetensors", "model.safetensors.index.json", CheckpointFormat::kSafetensors},
+    WeightFiles{"pytorch_model.bin", "pytorch_model.bin.index.json", CheckpointFormat::kPyTorch},
+};
+
+const WeightFiles* find_weights(const fs::path& folder) {
+  for (const WeightFiles& files : kWeightFiles)
+    if (is_file(folder / files.single) || is_file(folder / files.index)) return &files;
+  return nullptr;
+}
+
 class FolderReader {
  public:
   explicit FolderReader(const fs::path& folder) : folder_(folder) {}
@@ -44,14 +64,13 @@ class FolderReader {
     out_->path = folder_;
     out_->format = CheckpointFormat::kSafetensors;
     RETORT_CHECK(read_texts());
-    const fs::path single = folder_ / "model.safetensors", index = folder_ / "model.safetensors.index.json";
-    if (is_file(single)) {
-      RETORT_CHECK(add_file(single));
-    } else if (is_file(index)) {
-      RETORT_CHECK(add_shards(index));
-    } else {
-      return no_weights();
-    }
+    const WeightFiles* const weights = find_weights(folder_);
+    if (!weights) return no_weights();
+    out_->format = weights->format;
+    if (is_file(folder_ / weights->single)) RETORT_CHECK(add_file(folder_ / weights->single));
+    else RETORT_CHECK(add_shards(folder_ / weights->index));
+    RETORT_TRY(const std::string quantize_config, read_optional(folder_ / "quantize_config.json"));
+    RETORT_CHECK(assemble_quantized(*out_, quantize_config));
     return std::shared_ptr<const Checkpoint>(std::move(out_));
   }
 
@@ -63,12 +82,27 @@ class FolderReader {
     RETORT_TRY(out_->generation_config_json, read_optional(folder_ / "generation_config.json"));
     RETORT_TRY(out_->tokenizer_json, read_optional(folder_ / "tokenizer.json"));
     RETORT_TRY(out_->tokenizer_config_json, read_optional(folder_ / "tokenizer_config.json"));
+    if (out_->tokenizer_json.empty()) RETORT_CHECK(read_older_tokenizer());
     return read_template();
   }
 
   Error not_an_object(const char* name) const {
     return Error{.code = ErrorCode::kCorrupt, .file = (folder_ / name).string(), .expected = "a JSON object",
                  .found = "another JSON value"};
+  }
+
+  // The files from before tokenizer.json.
+  Result<void> read_older_tokenizer() {
+    RETORT_TRY(out_->vocab_txt, read_optional(folder_ / "vocab.txt"));
+    RETORT_TRY(out_->vocab_json, read_optional(folder_ / "vocab.json"));
+    RETORT_TRY(out_->merges_txt, read_optional(folder_ / "merges.txt"));
+    RETORT_TRY(out_->added_tokens_json, read_optional(folder_ / "added_tokens.json"));
+    RETORT_TRY(out_->special_tokens_map_json, read_optional(folder_ / "special_tokens_map.json"));
+    for (const char* name : {"tokenizer.model", "spiece.model", "sentencepiece.bpe.model", "spm.model"})
+      if (out_->sentencepiece_model.empty()) {
+        RETORT_TRY(out_->sentencepiece_model, read_optional(folder_ / name));
+      }
+    return {};
   }
 
   // chat_template.jinja wins, as in transformers; else tokenizer_config.json, where it is a string or a list of
@@ -95,7 +129,9 @@ class FolderReader {
   Result<void> add_file(const fs::path& path) {
     RETORT_TRY(auto file, MappedFile::open(path));
     if (file->bytes().empty()) return foreign_error({}, path.string());
-    RETORT_TRY(auto tensors, read_safetensors(*file, out_->files.size()));
+    const bool pytorch = out_->format == CheckpointFormat::kPyTorch;
+    if (pytorch && !looks_like_pytorch(file->bytes())) return foreign_error(file->bytes(), path.string());
+    RETORT_TRY(auto tensors, pytorch ? read_pytorch(*file, out_->files.size()) : read_safetensors(*file, out_->files.size()));
     for (TensorEntry& tensor : tensors) {
       const auto [where, is_new] = owners_.emplace(tensor.name, path.filename().string());
       if (!is_new)
@@ -143,7 +179,7 @@ class FolderReader {
   Error no_weights() const {
     Error error{.code = ErrorCode::kMissingPart, .file = folder_.string(), .place = "model.safetensors",
                 .next_step = "put model.safetensors, or its shards with their index, into this folder"};
-    for (const char* other : {"pytorch_model.bin", "pytorch_model.bin.index.json", "consolidated.00.pth", "tf_model.h5"})
+    for (const char* other : {"consolidated.00.pth", "tf_model.h5", "flax_model.msgpack", "model.onnx"})
       if (is_file(folder_ / other)) {
         error.found = std::string("only ") + other;
         error.next_step = "in transformers, load the model and save it with save_pretrained(folder), then open that folder";
@@ -165,15 +201,24 @@ std::vector<fs::path> gguf_files(const fs::path& folder) {
   return found;
 }
 
+// Whether all files are parts of one model.
+bool is_one_split(const std::vector<fs::path>& files) {
+  if (files.empty()) return false;
+  const auto first = first_of_split(files.front().filename().string());
+  return first && std::all_of(files.begin(), files.end(), [&](const fs::path& file) {
+    return first_of_split(file.filename().string()) == first;
+  });
+}
+
 }  // namespace
 
 Result<std::shared_ptr<const Checkpoint>> open_folder(const fs::path& folder) {
   const bool has_config = is_file(folder / "config.json");
-  const bool has_weights = is_file(folder / "model.safetensors") || is_file(folder / "model.safetensors.index.json");
+  const bool has_weights = find_weights(folder) != nullptr;
   if (has_config && has_weights) return FolderReader(folder).read();
 
   const std::vector<fs::path> gguf = gguf_files(folder);
-  if (gguf.size() == 1) {
+  if (gguf.size() == 1 || is_one_split(gguf)) {
     RETORT_TRY(auto file, MappedFile::open(gguf.front()));
     if (file->bytes().empty()) return foreign_error({}, gguf.front().string());
     return open_gguf(std::move(file));

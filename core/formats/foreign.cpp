@@ -17,7 +17,7 @@ struct Signature {
   std::string_view next_step;
 };
 constexpr std::array kSignatures = {
-    Signature{std::string_view("PK\x03\x04", 4), "a zip archive, such as PyTorch's .bin and .pt files", kSaveSafetensors},
+    Signature{std::string_view("PK\x03\x04", 4), "a zip archive of something else than a PyTorch model", kSaveSafetensors},
     Signature{std::string_view("\x80\x02", 2), "a Python pickle, such as older PyTorch files", kSaveSafetensors},
     Signature{std::string_view("\x80\x04", 2), "a Python pickle", kSaveSafetensors},
     Signature{std::string_view("lmgg", 4), "a ggml file from before GGUF", "convert the original model to GGUF again"},

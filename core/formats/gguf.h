@@ -8,6 +8,9 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
 
 #include "core/formats/checkpoint.h"
 
@@ -25,7 +28,14 @@ enum class GgufValue : std::uint32_t {
   kU8 = 0, kI8, kU16, kI16, kU32, kI32, kF32, kBool, kString, kArray, kU64, kI64, kF64
 };
 
-// Errors: as open_checkpoint.
+// One file by itself. Errors: as open_checkpoint.
+Result<std::shared_ptr<Checkpoint>> read_gguf(std::shared_ptr<const MappedFile> file);
+
+// A file, or all files of a model that llama-gguf-split cut up: NAME-00001-of-0000N.gguf and its neighbours, whichever of
+// them is given. Metadata are the first file's. Errors: as open_checkpoint; kMissingPart names the file that is not there.
 Result<std::shared_ptr<const Checkpoint>> open_gguf(std::shared_ptr<const MappedFile> file);
+
+// The first file's name when `name` is one of a split model ("m-00002-of-00003.gguf" → "m-00001-of-00003.gguf").
+std::optional<std::string> first_of_split(std::string_view name);
 
 }  // namespace retort::formats

@@ -15,19 +15,9 @@ std::string_view foreign_type_name(std::uint32_t id) noexcept {
     case 5: return "Q4_3, withdrawn";
     case 9: return "Q8_1";
     case 15: return "Q8_K";
-    case 16: return "IQ2_XXS";
-    case 17: return "IQ2_XS";
-    case 18: return "IQ3_XXS";
-    case 19: return "IQ1_S";
-    case 20: return "IQ4_NL";
-    case 21: return "IQ3_S";
-    case 22: return "IQ2_S";
-    case 23: return "IQ4_XS";
-    case 29: return "IQ1_M";
-    case 34: return "TQ1_0";
-    case 35: return "TQ2_0";
-    case 39: return "MXFP4";
-    case 40: return "NVFP4";
+    case 31: case 32: case 33: return "Q4_0 in a CPU's order, withdrawn";
+    case 36: case 37: case 38: return "IQ4_NL in a CPU's order, withdrawn";
+    case 41: return "Q1_0";
     default: return "unknown";
   }
 }
@@ -37,18 +27,17 @@ class GgufParser {
   explicit GgufParser(std::shared_ptr<const MappedFile> file)
       : file_(std::move(file)), reader_(file_->bytes(), file_->path().string()) {}
 
-  Result<std::shared_ptr<const Checkpoint>> parse() {
+  Result<std::shared_ptr<Checkpoint>> parse() {
     out_->path = file_->path();
     out_->format = CheckpointFormat::kGguf;
     out_->files.push_back(file_);
     RETORT_TRY(const Counts counts, header());
     for (std::uint64_t i = 0; i < counts.keys; ++i) RETORT_CHECK(key_value(i));
-    RETORT_CHECK(check_split());
     RETORT_TRY(const std::uint64_t alignment, data_alignment());
     for (std::uint64_t i = 0; i < counts.tensors; ++i) RETORT_CHECK(tensor_info(i, alignment));
     RETORT_CHECK(place_data(alignment));
     out_->chat_template = out_->metadata.string_at("tokenizer.chat_template").value_or("");
-    return std::shared_ptr<const Checkpoint>(std::move(out_));
+    return std::move(out_);
   }
 
  private:
@@ -186,14 +175,6 @@ class GgufParser {
     return reader_.error(ErrorCode::kCorrupt, place, start, "an element type from 0 to 12", std::to_string(type));
   }
 
-  Result<void> check_split() const {
-    const auto parts = out_->metadata.unsigned_at("split.count");
-    if (!parts || *parts < 2) return {};
-    return reader_.error(ErrorCode::kUnsupported, "key split.count", 0, "a model in one file",
-                         "one of " + std::to_string(*parts) + " parts",
-                         "merge the parts with llama-gguf-split --merge and open the result");
-  }
-
   Result<std::uint64_t> data_alignment() const {
     const MetadataValue* value = out_->metadata.find("general.alignment");
     if (!value) return kGgufDefaultAlignment;
@@ -295,7 +276,7 @@ class GgufParser {
 
 }  // namespace
 
-Result<std::shared_ptr<const Checkpoint>> open_gguf(std::shared_ptr<const MappedFile> file) {
+Result<std::shared_ptr<Checkpoint>> read_gguf(std::shared_ptr<const MappedFile> file) {
   return GgufParser(std::move(file)).parse();
 }
 

@@ -3,6 +3,7 @@
 #include <type_traits>
 
 #include "core/formats/checkpoint.h"
+#include "kernels/dispatch/ops.h"
 
 namespace retort {
 namespace {
@@ -92,6 +93,13 @@ const MetadataArray* Metadata::array_at(std::string_view key) const {
   return array ? array->get() : nullptr;
 }
 
+void TensorEntry::decode_rows(std::int64_t first, std::int64_t count, float* out) const {
+  if (coded) return coded->decode(first, count, 0, columns(), out);
+  const auto width = static_cast<std::size_t>(columns());
+  kernels::decode(type, data.data() + static_cast<std::size_t>(first) * kernels::row_bytes(type, width), out,
+                  static_cast<std::size_t>(count) * width);
+}
+
 const TensorEntry* Checkpoint::find(std::string_view name) const noexcept {
   for (const TensorEntry& tensor : tensors)
     if (tensor.name == name) return &tensor;
@@ -100,7 +108,7 @@ const TensorEntry* Checkpoint::find(std::string_view name) const noexcept {
 
 std::uint64_t Checkpoint::tensor_bytes() const noexcept {
   std::uint64_t sum = 0;
-  for (const TensorEntry& tensor : tensors) sum += tensor.data.size();
+  for (const TensorEntry& tensor : tensors) sum += tensor.stored_bytes();
   return sum;
 }
 

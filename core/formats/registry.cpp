@@ -4,6 +4,7 @@
 #include "core/formats/folder.h"
 #include "core/formats/foreign.h"
 #include "core/formats/gguf.h"
+#include "core/formats/pytorch.h"
 #include "core/formats/safetensors.h"
 
 namespace retort {
@@ -26,6 +27,15 @@ Result<CheckpointPtr> open_one_safetensors(std::shared_ptr<const MappedFile> fil
   return CheckpointPtr(std::move(out));
 }
 
+Result<CheckpointPtr> open_one_pytorch(std::shared_ptr<const MappedFile> file) {
+  auto out = std::make_shared<Checkpoint>();
+  out->path = file->path();
+  out->format = CheckpointFormat::kPyTorch;
+  RETORT_TRY(out->tensors, formats::read_pytorch(*file, 0));
+  out->files.push_back(std::move(file));
+  return CheckpointPtr(std::move(out));
+}
+
 struct FileFormat {
   bool (*recognises)(std::span<const std::byte> bytes) noexcept;
   Result<CheckpointPtr> (*open)(std::shared_ptr<const MappedFile> file);
@@ -33,18 +43,21 @@ struct FileFormat {
 constexpr std::array kFormats = {
     FileFormat{&looks_like_gguf, &formats::open_gguf},
     FileFormat{&formats::looks_like_safetensors, &open_one_safetensors},
+    FileFormat{&formats::looks_like_pytorch, &open_one_pytorch},
 };
 
 // People drop a part of a folder when they mean the folder: its configuration, its index, or its weights.
 bool means_its_folder(const fs::path& path) {
   const std::string name = path.filename().string();
-  if (name == "config.json" || name == "model.safetensors.index.json") return true;
+  if (name == "config.json" || name == "model.safetensors.index.json" || name == "pytorch_model.bin.index.json") return true;
   std::error_code ignored;
   const fs::path folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
   if (!fs::is_regular_file(folder / "config.json", ignored)) return false;
-  return name == "model.safetensors" ||
+  return name == "model.safetensors" || name == "pytorch_model.bin" ||
          (name.starts_with("model-") && name.ends_with(".safetensors") &&
-          fs::is_regular_file(folder / "model.safetensors.index.json", ignored));
+          fs::is_regular_file(folder / "model.safetensors.index.json", ignored)) ||
+         (name.starts_with("pytorch_model-") && name.ends_with(".bin") &&
+          fs::is_regular_file(folder / "pytorch_model.bin.index.json", ignored));
 }
 
 }  // namespace

@@ -20,7 +20,11 @@ constexpr std::array kDtypes = {
     DtypeName{"F32", TensorType::kF32}, DtypeName{"F16", TensorType::kF16},  DtypeName{"BF16", TensorType::kBF16},
     DtypeName{"F64", TensorType::kF64}, DtypeName{"I8", TensorType::kI8},    DtypeName{"I16", TensorType::kI16},
     DtypeName{"I32", TensorType::kI32}, DtypeName{"I64", TensorType::kI64},  DtypeName{"U8", TensorType::kU8},
+    DtypeName{"U16", TensorType::kU16}, DtypeName{"U32", TensorType::kU32},  DtypeName{"U64", TensorType::kU64},
+    DtypeName{"F8_E4M3", TensorType::kF8_E4M3}, DtypeName{"F8_E5M2", TensorType::kF8_E5M2},
     DtypeName{"BOOL", TensorType::kU8},
+    // A power of two, 2^(code - 127): a scale of blocks, read as its code.
+    DtypeName{"F8_E8M0", TensorType::kU8},
 };
 
 constexpr std::uint64_t kLengthBytes = 8;

@@ -70,7 +70,7 @@ std::uint64_t predict_weight_bytes(const Model& model, const kernels::LinearChoi
     const std::size_t repacked = linear[i] ? kernels::predict_repacked_bytes(linear_weight(weight), choice) : 0;
     bytes += repacked;
     if (vector[i]) bytes += sizeof(float) * static_cast<std::uint64_t>(weight.shape[0]);
-    if (repacked == 0 || embedding[i]) bytes += weight.data.size() + weight.row_scales.size_bytes();
+    if (repacked == 0 || embedding[i]) bytes += weight.stored_bytes();
   }
   return bytes;
 }

@@ -75,6 +75,7 @@ kernels::Weight linear_weight(const WeightHandle& handle) noexcept {
   weight.row_scales = handle.row_scales.empty() ? nullptr : handle.row_scales.data();
   weight.rows = handle.shape[0];
   weight.columns = handle.shape[1];
+  if (handle.coded) weight.source = &handle.coded->source();
   return weight;
 }
 
@@ -129,6 +130,7 @@ Result<const kernels::BoundLinear*> CpuSession::bind_linear(WeightId id) {
   kernels::BoundLinear& linear = linears_[index(id)];
   if (linear.state()) return &std::as_const(linear);
   const WeightHandle& handle = model_->weights[index(id)];
+  if (handle.coded) RETORT_CHECK(handle.coded->check());
   const char* why = "";
   if (!linear.bind(linear_weight(handle), {options_.activations, engine_->forced}, engine_->pool, &why))
     return Error{.code = ErrorCode::kUnsupported, .place = model_->graph.weights[index(id)].name,
@@ -231,7 +233,7 @@ void CpuSession::release_unused_pages() {
     if (linears_[i].state()) weight_bytes_ += linears_[i].repacked_bytes();
     weight_bytes_ += vectors_[i].size() * sizeof(float);
     if (!repacked || static_cast<WeightId>(i) == embedding_) {
-      weight_bytes_ += handle.data.size() + handle.row_scales.size_bytes();
+      weight_bytes_ += handle.stored_bytes();
       continue;
     }
     if (!model_->checkpoint) continue;

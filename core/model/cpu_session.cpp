@@ -146,6 +146,7 @@ void CpuSession::execute(const BoundStep& step, std::span<const TokenId> tokens,
 void CpuSession::embed_row(TokenId token, float* out) const {
   const WeightHandle& weight = model_->weights[static_cast<std::size_t>(embedding_)];
   const std::size_t columns = static_cast<std::size_t>(weight.shape[1]), row = static_cast<std::size_t>(token);
+  if (weight.coded) return weight.coded->decode(static_cast<std::int64_t>(token), 1, 0, weight.shape[1], out);
   kernels::decode(weight.type, weight.data.data() + row * kernels::row_bytes(weight.type, columns), out, columns);
   if (weight.row_scales.empty()) return;
   for (std::size_t i = 0; i < columns; ++i) out[i] *= weight.row_scales[row];

@@ -64,7 +64,8 @@ std::string stated_architecture(const Checkpoint& checkpoint) {
 Result<Inspection> inspect_checkpoint(std::shared_ptr<const Checkpoint> checkpoint, const InspectOptions& options) {
   Inspection out;
   out.path = checkpoint->path;
-  out.format = checkpoint->format == CheckpointFormat::kGguf ? "GGUF" : "safetensors";
+  out.format = checkpoint->format == CheckpointFormat::kGguf ? "GGUF"
+               : checkpoint->format == CheckpointFormat::kPyTorch ? "PyTorch" : "safetensors";
   out.architecture = stated_architecture(*checkpoint);
   for (const auto& file : checkpoint->files) out.bytes += file->bytes().size();
   for (const TensorEntry& tensor : checkpoint->tensors) out.parameters += tensor.elements();
@@ -105,6 +106,17 @@ Result<void> decode_pieces(const TensorEntry& tensor, const JobContext& job, con
   const auto& type = kernels::traits(tensor.type);
   const auto elements = static_cast<std::size_t>(tensor.elements());
   std::vector<float> values(std::min(kPiece, elements));
+  if (tensor.coded) {
+    const std::int64_t columns = tensor.columns(), step = std::max<std::int64_t>(1, static_cast<std::int64_t>(kPiece) / columns);
+    values.resize(static_cast<std::size_t>(std::min(step, tensor.rows()) * columns));
+    for (std::int64_t row = 0; row < tensor.rows(); row += step) {
+      RETORT_CHECK(job.check(tensor.name));
+      const std::int64_t rows = std::min(step, tensor.rows() - row);
+      tensor.decode_rows(row, rows, values.data());
+      each(std::span<const float>(values.data(), static_cast<std::size_t>(rows * columns)));
+    }
+    return {};
+  }
   for (std::size_t at = 0; at < elements; at += kPiece) {
     RETORT_CHECK(job.check(tensor.name));
     const std::size_t count = std::min(kPiece, elements - at);

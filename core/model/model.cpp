@@ -1,6 +1,7 @@
 #include "core/model/model.h"
 
 #include <algorithm>
+#include <new>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -18,6 +19,9 @@ bool computable(TensorType type) noexcept {
     case TensorType::kI32:
     case TensorType::kI64:
     case TensorType::kU8:
+    case TensorType::kU16:
+    case TensorType::kU32:
+    case TensorType::kU64:
     case TensorType::kCount: return false;
     default: return true;
   }
@@ -33,6 +37,9 @@ Result<WeightHandle> bind_weight(const WeightSpec& spec, const std::shared_ptr<c
   if (tensor->shape != spec.shape)
     return Error{.code = ErrorCode::kBadShape, .file = file, .place = spec.source_name, .expected = shown(spec.shape),
                  .found = shown(tensor->shape)};
+  if (tensor->coded)
+    return WeightHandle{.type = TensorType::kF32, .shape = tensor->shape, .data = {}, .row_scales = {},
+                        .keep_alive = checkpoint, .version = 0, .coded = tensor->coded};
   const kernels::TypeTraits& traits = kernels::traits(tensor->type);
   if (!computable(tensor->type))
     return Error{.code = ErrorCode::kUnsupported, .file = file, .place = spec.source_name,
@@ -61,7 +68,7 @@ std::int64_t Model::parameters() const noexcept {
 
 std::uint64_t Model::weight_bytes() const noexcept {
   std::uint64_t sum = 0;
-  for (const WeightHandle& weight : weights) sum += weight.data.size() + weight.row_scales.size_bytes();
+  for (const WeightHandle& weight : weights) sum += weight.stored_bytes();
   return sum;
 }
 
@@ -71,7 +78,24 @@ WeightId Model::find_weight(std::string_view canonical_name) const noexcept {
   return kNoWeight;
 }
 
+Result<WeightData> in_one_piece(const WeightHandle& weight) {
+  if (!weight.coded) return WeightData{weight.type, weight.data, {}};
+  RETORT_CHECK(weight.coded->check());
+  const std::int64_t rows = weight.shape[0], columns = weight.shape[1];
+  WeightData out;
+  try {
+    out.owned.resize(static_cast<std::size_t>(rows) * static_cast<std::size_t>(columns));
+  } catch (const std::bad_alloc&) {
+    return Error{.code = ErrorCode::kOutOfMemory, .place = weight.coded->scheme(),
+                 .expected = fmt::format("{} bytes for one weight", 4 * rows * columns), .found = "less"};
+  }
+  weight.coded->decode(0, rows, 0, columns, out.owned.data());
+  out.data = std::as_bytes(std::span(out.owned));
+  return out;
+}
+
 Result<Model> bind_model(std::shared_ptr<const Checkpoint> checkpoint) {
+  if (checkpoint->quantization_problem) return Error(*checkpoint->quantization_problem);
   Model model;
   RETORT_TRY(model.architecture, find_architecture(*checkpoint));
   RETORT_TRY(model.config, model.architecture->configure(*checkpoint));

@@ -21,7 +21,20 @@ struct WeightHandle {
   std::span<const float> row_scales;            // I8 weights: one per row
   std::shared_ptr<const void> keep_alive;       // whoever owns `data`
   std::uint64_t version = 0;
+  // Set when the values lie in several parts (GPTQ …): then `type` is kF32 and `data` is empty.
+  std::shared_ptr<const CodedTensor> coded{};
+
+  std::uint64_t stored_bytes() const noexcept { return coded ? coded->bytes() : data.size() + row_scales.size_bytes(); }
 };
+
+// A weight's values in one piece: as stored, or decoded to f32 where they lie in several parts.
+struct WeightData {
+  TensorType type = TensorType::kF32;
+  std::span<const std::byte> data;      // into the weight or into `owned`
+  std::vector<float> owned;
+};
+// Errors: kOutOfMemory, kCorrupt (parts that contradict each other).
+Result<WeightData> in_one_piece(const WeightHandle& weight);
 
 struct Model {
   std::shared_ptr<const Checkpoint> checkpoint;   // the source

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <map>
 
 namespace retort {
 namespace {
@@ -70,6 +71,15 @@ std::optional<TensorType> stored_type(const Checkpoint& checkpoint) {
   return packed * 2 > all ? std::optional(static_cast<TensorType>(most)) : std::nullopt;
 }
 
+// The scheme of most weights that lie in several parts, by bytes; the stated method where Retort can't decode it.
+std::string stored_scheme(const Checkpoint& checkpoint) {
+  std::map<std::string, std::uint64_t> bytes;
+  for (const TensorEntry& tensor : checkpoint.tensors)
+    if (tensor.coded) bytes[tensor.coded->scheme()] += tensor.coded->bytes();
+  if (bytes.empty()) return checkpoint.quantization_problem ? checkpoint.quantization_method : std::string();
+  return std::max_element(bytes.begin(), bytes.end(), [](const auto& a, const auto& b) { return a.second < b.second; })->first;
+}
+
 // A tensor's verdict: the finest grid that its blocks need, when nearly all of them lie on one.
 std::optional<TensorType> grid_of_tensor(const TensorEntry& tensor, double unit) {
   const auto& type = kernels::traits(tensor.type);
@@ -126,7 +136,8 @@ std::optional<TensorType> grid_of_block(std::span<const float> block, double uni
 }
 
 std::optional<SourceQuantization> find_source_quantization(const Checkpoint& checkpoint) {
-  if (const auto type = stored_type(checkpoint)) return SourceQuantization{*type, true};
+  if (auto scheme = stored_scheme(checkpoint); !scheme.empty()) return SourceQuantization{TensorType::kF32, true, std::move(scheme)};
+  if (const auto type = stored_type(checkpoint)) return SourceQuantization{*type, true, {}};
   std::vector<const TensorEntry*> matrices;
   for (const TensorEntry& tensor : checkpoint.tensors)
     if (tensor.shape.size() == 2 && tensor.columns() >= static_cast<std::int64_t>(kBlock) && rounding_unit(tensor.type))
@@ -143,7 +154,7 @@ std::optional<SourceQuantization> find_source_quantization(const Checkpoint& che
   for (const double weight : votes.weight) on_grid += weight;
   if (votes.judged == 0 || on_grid * 2 <= votes.judged) return std::nullopt;
   const auto most = std::max_element(votes.weight.begin(), votes.weight.end()) - votes.weight.begin();
-  return SourceQuantization{static_cast<TensorType>(most), false};
+  return SourceQuantization{static_cast<TensorType>(most), false, {}};
 }
 
 }  // namespace retort

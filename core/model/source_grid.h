@@ -3,6 +3,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 
 #include "core/formats/checkpoint.h"
 
@@ -11,6 +12,8 @@ namespace retort {
 struct SourceQuantization {
   TensorType type;       // which packed type, or whose grid
   bool stored = false;   // true: the file holds this type; false: dense values on its grid
+  std::string scheme{};  // "GPTQ, 4 bits, groups of 128" where the values lie in several parts; `type` is then kF32
+  std::string name() const { return scheme.empty() ? std::string(kernels::traits(type).name) : scheme; }
 };
 
 // Reads headers, and of dense tensors a few hundred blocks of 32 values. nullopt: neither.

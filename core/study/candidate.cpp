@@ -83,7 +83,8 @@ Result<QuantizedTensor> derive_tensor(const Model& source, const DerivedTensor& 
                                       kernels::ThreadPool& pool, const JobContext& job) {
   const WeightHandle& weight = source.weights[static_cast<std::size_t>(tensor.weight)];
   const auto [rows, columns] = rows_and_columns(weight);
-  QuantizeRequest request{.source_type = weight.type, .source = weight.data, .rows = rows, .columns = columns,
+  RETORT_TRY(const WeightData whole, in_one_piece(weight));
+  QuantizeRequest request{.source_type = whole.type, .source = whole.data, .rows = rows, .columns = columns,
                           .importance = {}, .target_type = tensor.type};
   if (tensor.takes_importance) {
     // A tensor that calibration never reached (the embedding, an unused expert) is weighed evenly.
@@ -130,6 +131,7 @@ Result<std::shared_ptr<const Model>> assemble_model(const Model& source, const C
     weight.data = stored->data;
     weight.row_scales = stored->row_scales;
     weight.keep_alive = stored->keep_alive;
+    weight.coded = nullptr;
     std::memcpy(&weight.version, tensor.key.bytes.data(), sizeof weight.version);
   }
   return std::shared_ptr<const Model>(std::move(model));
@@ -145,6 +147,7 @@ Model outline_model(const Model& source, const CandidatePlan& plan) {
     weight.data = {weight.data.data(), bytes};
     weight.row_scales = {};
     weight.type = tensor.type;
+    weight.coded = nullptr;
   }
   return model;
 }

@@ -33,7 +33,7 @@ SourceInfo describe_source(const Model& model, const fs::path& path, const Diges
   for (const auto& file : model.checkpoint->files) source.bytes += file->bytes().size();
   if (source.parameters > 0)
     source.bits_per_weight = 8.0 * static_cast<double>(model.weight_bytes()) / static_cast<double>(source.parameters);
-  if (const auto grid = find_source_quantization(*model.checkpoint)) source.quantized = std::string(kernels::traits(grid->type).name);
+  if (const auto grid = find_source_quantization(*model.checkpoint)) source.quantized = grid->name();
   source.digest = digest;
   return source;
 }

@@ -38,7 +38,7 @@ std::vector<TensorRow> tensor_rows(const Model& model) {
     row.shape = shape.join(QStringLiteral(" × "));
     row.type = tensor.type;
     row.elements = tensor.elements();
-    row.bytes = tensor.data.size();
+    row.bytes = tensor.stored_bytes();
     rows.push_back(std::move(row));
   }
   return rows;
@@ -88,14 +88,13 @@ Result<TensorStatistics> computeStatistics(const TensorEntry& tensor, const QStr
   statistics.elements = tensor.elements();
   const auto columns = static_cast<std::size_t>(tensor.columns()), rows = static_cast<std::size_t>(tensor.rows());
   if (columns == 0 || rows == 0) return statistics;
-  const std::size_t stride = kernels::row_bytes(tensor.type, columns);
   std::vector<float> row(columns);
   statistics.rowPeaks.assign(std::min(rows, kRowBins), 0.0f);
 
   const auto each_row = [&](auto&& body) -> Result<void> {
     for (std::size_t r = 0; r < rows; ++r) {
       if (r % 64 == 0) RETORT_CHECK(job.check(tensor.name));
-      kernels::decode(tensor.type, tensor.data.data() + r * stride, row.data(), columns);
+      tensor.decode_rows(static_cast<std::int64_t>(r), 1, row.data());
       body(r);
     }
     return {};

@@ -48,7 +48,6 @@ constexpr std::array<std::string_view, 2> kActivations = {"silu", "swish"};
 // GGUF files of other families carry the name "llama" too (Mixtral's experts, Granite's multipliers).
 constexpr std::array kRefused = {
     ConfigKey{"num_local_experts", "expert_count"},
-    ConfigKey{"quantization_config", ""},
     ConfigKey{"", "logit_scale"},
     ConfigKey{"", "residual_scale"},
     ConfigKey{"", "embedding_scale"},

@@ -88,11 +88,11 @@ std::vector<Hostile> hostile_headers() {
   add("alignment of another type", gguf_header(0, 1).text("general.alignment").u32(10).u64(32), ErrorCode::kCorrupt,
       "another type");
   add("split file", gguf_header(0, 1).text("split.count").u32(2).raw(std::string_view("\x03\x00", 2)), ErrorCode::kUnsupported,
-      "llama-gguf-split");
+      "llama-gguf-split");   // its name is no part's
   add("tensor beyond the end", one_tensor("w", 0, 8, 0).raw("0123"), ErrorCode::kTruncated, "tensor w");
   add("offset near 2^64", one_tensor("w", 0, 8, ~std::uint64_t{31}).raw("0123"), ErrorCode::kTruncated, "tensor w");
   add("offset not aligned", one_tensor("w", 0, 1, 4).raw("01234567"), ErrorCode::kCorrupt, "multiple of 32");
-  add("type 20", one_tensor("blk.0.w", 20, 32, 0).pad(64), ErrorCode::kUnsupported, "ggml type 20 (IQ4_NL)");
+  add("type 41", one_tensor("blk.0.w", 41, 128, 0).pad(64), ErrorCode::kUnsupported, "ggml type 41 (Q1_0)");
   add("type 2^32-1", one_tensor("w", 0xffffffffu, 32, 0).pad(64), ErrorCode::kUnsupported, "4294967295");
   add("part of a block", one_tensor("w", 8, 33, 0).pad(64), ErrorCode::kCorrupt, "multiple of 32");
   add("size 0", one_tensor("w", 0, 0, 0).pad(64), ErrorCode::kCorrupt, "tensor w");
@@ -198,6 +198,43 @@ class GgufTest : public QObject {
       const ErrorCode code = opened.error().code;
       QVERIFY2(code == ErrorCode::kTruncated || code == ErrorCode::kCorrupt, error_text(opened.error()).c_str());
     }
+  }
+
+  void opensSplitModels() {
+    const Scratch scratch;
+    const auto write_part = [&](int part, int number, std::vector<TensorToWrite> tensors, std::uint16_t count = 3) {
+      Metadata metadata;
+      if (part == 1) metadata.set("general.architecture", std::string("llama"));
+      metadata.set("split.no", static_cast<std::uint16_t>(number));
+      metadata.set("split.count", count);
+      metadata.set("split.tensors.count", std::int32_t{4});
+      const std::string name = "m-0000" + std::to_string(part) + "-of-00003.gguf";
+      return write_gguf(scratch / name, metadata, tensors, JobContext()).ok();
+    };
+    const auto f32 = [](const char* name) { return patterned_tensor(name, {4}, TensorType::kF32); };
+    QVERIFY(write_part(1, 0, {}) && write_part(2, 1, {f32("a"), f32("b"), f32("c")}) && write_part(3, 2, {f32("d")}));
+    for (const char* given : {"m-00001-of-00003.gguf", "m-00003-of-00003.gguf", ""}) {
+      const auto opened = open_checkpoint(*given ? scratch / given : scratch.root());
+      QVERIFY2(opened.ok(), opened ? "" : error_text(opened.error()).c_str());
+      QCOMPARE((*opened)->tensors.size(), std::size_t{4});
+      QCOMPARE((*opened)->files.size(), std::size_t{3});
+      QCOMPARE((*opened)->find("d")->file, std::size_t{2});
+      QCOMPARE((*opened)->metadata.string_at("general.architecture").value_or(""), std::string("llama"));
+    }
+    const auto refusal = [&] {
+      const auto opened = open_checkpoint(scratch / "m-00001-of-00003.gguf");
+      return opened.ok() ? std::string("opened") : error_text(opened.error());
+    };
+    QVERIFY(write_part(3, 2, {f32("a")}));
+    QVERIFY2(refusal().find("each tensor in one part") != std::string::npos, refusal().c_str());
+    QVERIFY(write_part(3, 1, {f32("d")}));
+    QVERIFY2(refusal().find("split.no") != std::string::npos, refusal().c_str());
+    QVERIFY(write_part(3, 2, {f32("d")}, 4));
+    QVERIFY2(refusal().find("split.count") != std::string::npos, refusal().c_str());
+    QVERIFY(write_part(3, 2, {}));
+    QVERIFY2(refusal().find("split.tensors.count") != std::string::npos, refusal().c_str());
+    std::filesystem::remove(scratch / "m-00003-of-00003.gguf");
+    QVERIFY2(refusal().find("put m-00003-of-00003.gguf beside") != std::string::npos, refusal().c_str());
   }
 
   void refusesToWriteNonsense() {
