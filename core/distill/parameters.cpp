@@ -18,10 +18,12 @@ Result<void> decode_master(const WeightHandle& weight, Parameter& parameter, ker
   const auto columns = static_cast<std::size_t>(weight.shape.empty() ? 1 : weight.shape.back());
   const std::size_t rows = columns == 0 ? 0 : parameter.elements / columns, bytes = kernels::row_bytes(weight.type, columns);
   float* const out = parameter.value();
+  if (weight.coded) RETORT_CHECK(weight.coded->check());
   pool.parallel_for((rows + kRowTile - 1) / kRowTile, [&](std::size_t tile, int) {
     for (std::size_t row = tile * kRowTile; row < std::min(rows, (tile + 1) * kRowTile); ++row) {
       float* const to = out + row * columns;
-      kernels::decode(weight.type, weight.data.data() + row * bytes, to, columns);
+      if (weight.coded) weight.coded->decode(static_cast<std::int64_t>(row), 1, 0, static_cast<std::int64_t>(columns), to);
+      else kernels::decode(weight.type, weight.data.data() + row * bytes, to, columns);
       if (!weight.row_scales.empty())
         for (std::size_t i = 0; i < columns; ++i) to[i] *= weight.row_scales[row];
     }
@@ -47,7 +49,7 @@ Result<Parameters> Parameters::from_model(const Model& model, bool frozen, kerne
     for (const std::int64_t size : weight.shape) parameter.elements *= static_cast<std::size_t>(size);
     parameter.trainable = !frozen;
     parameter.decay = weight.shape.size() >= 2;
-    const bool mapped = frozen && weight.type == TensorType::kF32 &&
+    const bool mapped = frozen && !weight.coded && weight.type == TensorType::kF32 &&
                         reinterpret_cast<std::uintptr_t>(weight.data.data()) % alignof(float) == 0;
     if (mapped) parameter.data = reinterpret_cast<const float*>(weight.data.data());
     else RETORT_CHECK(decode_master(weight, parameter, pool));

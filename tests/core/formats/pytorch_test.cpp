@@ -73,7 +73,7 @@ class PytorchTest : public QObject {
     QTest::newRow("refuse-module.bin") << QStringLiteral("torch.nn.modules.linear.Linear");
     QTest::newRow("refuse-strided.bin") << QStringLiteral("row by row");
     QTest::newRow("refuse-legacy.bin") << QStringLiteral("older PyTorch");
-    QTest::newRow("refuse-program.bin") << QStringLiteral("TorchScript");
+    QTest::newRow("refuse-program.bin") << QStringLiteral("a compressed one");   // a TorchScript program
   }
   void refuses_everything_else() {
     QFETCH(QString, mentions);
