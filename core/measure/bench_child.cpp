@@ -17,6 +17,13 @@
 namespace retort {
 namespace {
 
+// Sanitizers reserve terabytes of address space for their shadow at the start, and abort where they may not.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool kLimitMemory = false;
+#else
+constexpr bool kLimitMemory = true;
+#endif
+
 struct Pipe {
   int read = -1, write = -1;
   bool open() {
@@ -40,8 +47,10 @@ struct Pipe {
     [[maybe_unused]] const auto written = ::write(handle, "1000", 4);
     ::close(handle);
   }
-  const rlimit limit{memory_limit, memory_limit};
-  ::setrlimit(RLIMIT_DATA, &limit);
+  if (kLimitMemory) {
+    const rlimit limit{memory_limit, memory_limit};
+    ::setrlimit(RLIMIT_DATA, &limit);
+  }
   ::setpriority(PRIO_PROCESS, 0, 0);
   ::dup2(output.write, STDOUT_FILENO);
   ::dup2(messages.write, STDERR_FILENO);

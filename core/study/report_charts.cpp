@@ -75,8 +75,16 @@ class Labels {
   explicit Labels(double foot) : foot_(foot) {}
   void keep_free(double x, double y) { boxes_.push_back({x - 7, x + 7, y - 7, y + 7}); }
 
+  void keep_free(double x1, double y1, double x2, double y2) {
+    constexpr int kPieces = 40;
+    for (int i = 0; i <= kPieces; ++i) {
+      const double x = x1 + (x2 - x1) * i / kPieces, y = y1 + (y2 - y1) * i / kPieces;
+      boxes_.push_back({x - 1, x + 1, y - 1, y + 1});
+    }
+  }
+
   std::string place(double x, double y, const std::string& text, bool bold) {
-    const double width = (bold ? 6.9 : 6.3) * static_cast<double>(text.size());
+    const double width = (bold ? 7.4 : 6.8) * static_cast<double>(text.size());
     Box best = box_at(x + 10, y, width);
     [&] {
       for (const double shift : {0.0, -13.0, 13.0, -26.0, 26.0, -39.0, 39.0, -52.0, 52.0})
@@ -89,10 +97,11 @@ class Labels {
     }();
     boxes_.push_back(best);
     const double line = best.bottom - 3;
+    const bool on_left = best.right < x;
     const bool beside = std::abs((best.top + best.bottom) / 2 - y) < 15;
     const double end = std::clamp(x, best.left, best.right), near = line < y ? best.bottom : best.top;
     return (beside ? "" : line_at(x, y, end, near, "leader")) +
-           text_at(best.left, line, "start", bold ? "label chosen-text" : "label", text);
+           text_at(on_left ? best.right : best.left, line, on_left ? "end" : "start", bold ? "label chosen-text" : "label", text);
   }
 
  private:
@@ -170,6 +179,8 @@ std::string scatter_svg(const std::string& title, const std::string& x_label, co
   if (front.size() > 1) svg += "<path d=\"" + path + "\" class=\"front\"/>";
   Labels labels(kFoot + 6);
   for (const ChartPoint& point : points) labels.keep_free(x_at(point.x), axis.at(point.y.value));
+  for (std::size_t i = 1; i < front.size(); ++i)
+    labels.keep_free(x_at(front[i - 1]->x), axis.at(front[i - 1]->y.value), x_at(front[i]->x), axis.at(front[i]->y.value));
   for (const ChartPoint& point : points) {
     const double x = x_at(point.x), y = axis.at(point.y.value);
     if (point.y.high > point.y.low) {
