@@ -59,12 +59,20 @@ void add_packed(List& list, TensorType type) {
   list.push_back(onednn_f32(type));
 }
 
+// Few tokens by our own kernels; many by oneDNN where VNNI makes its product exact, else by our own.
 void add_int8(List& list) {
-  list.push_back({"avx512", Isa::kAvx512, kI8, WeightLayout::kInterleaved16, Input::kRounded, kAny,
-                  &avx512::linear_int8});
-  list.push_back({"avx2", Isa::kAvx2, kI8, WeightLayout::kInterleaved8, Input::kRounded, kAny, &avx2::linear_int8});
-  list.push_back({"onednn", Isa::kBaseline, kI8, WeightLayout::kStored, Input::kRounded, kAny, &onednn::linear_int8,
-                  &onednn::why_no_int8});
+  const auto add = [&list](const char* name, Isa needs, WeightLayout layout, std::int64_t most, RunTile run) {
+    const bool own = std::string_view(name) != "onednn";
+    list.push_back({name, needs, kI8, layout, Input::kRounded, most, run, own ? nullptr : &onednn::why_no_int8});
+  };
+  constexpr std::int64_t kFew = 8;
+  add("avx512", Isa::kAvx512, WeightLayout::kInterleaved16, kFew, &avx512::linear_int8);
+  add("onednn", Isa::kAvx512, WeightLayout::kInterleaved16, kAny, &onednn::linear_int8_from16);
+  add("avx512", Isa::kAvx512, WeightLayout::kInterleaved16, kAny, &avx512::linear_int8);
+  add("avx2", Isa::kAvx2, WeightLayout::kInterleaved8, kFew, &avx2::linear_int8);
+  add("onednn", Isa::kAvx2, WeightLayout::kInterleaved8, kAny, &onednn::linear_int8_from8);
+  add("avx2", Isa::kAvx2, WeightLayout::kInterleaved8, kAny, &avx2::linear_int8);
+  add("onednn", Isa::kBaseline, WeightLayout::kStored, kAny, &onednn::linear_int8);
 }
 
 List make_list() {
