@@ -35,19 +35,32 @@ struct MemoryByPart {
   std::uint64_t total() const noexcept { return weights + kv_cache + work_space; }
 };
 
+// Sequences that an encoder sees whole, one after the other, without padding: positions tell where each token stands.
+// EncoderInput (core/model/encoder_input.h) makes it of padded rows.
+struct EncoderBatch {
+  std::span<const TokenId> tokens;
+  std::span<const std::int32_t> types;       // beside tokens; empty: zeros
+  std::span<const std::int32_t> positions;   // rows of the position table, beside tokens
+  std::span<const std::int64_t> lengths;     // of the sequences, at least 1 each; they add up to tokens.size()
+};
+
 // A compiled model with its own KV cache and work space. Not thread-safe: one user at a time.
 class Session {
  public:
   virtual ~Session() = default;
 
   // Runs `tokens` at the positions after those already in the cache.
-  // Errors: kBadArgument (past the context, an id outside the vocabulary), kCanceled (checked between layers).
+  // Errors: kBadArgument (past the context, an id outside the vocabulary), kCanceled (checked between layers),
+  // kUnsupported (an encoder).
   virtual Result<void> run(std::span<const TokenId> tokens, const JobContext& job) = 0;
-  // Of the last run: [tokens, hidden] after the final norm. Valid until the next call.
+  // Encoders: runs whole sequences, each at most the context long. Errors: those of run(), kUnsupported (a decoder).
+  virtual Result<void> encode(const EncoderBatch& batch, const JobContext& job);
+  // Of the last run: [tokens, hidden], the last value of the body. Valid until the next call.
   virtual std::span<const float> hidden() const = 0;
-  // Logits for rows [first, first + count) of the last run, computed now: [count, vocabulary].
+  // Logits for rows [first, first + count) of the last run, computed now: [count, graph.outputs()]. A row is a token, or
+  // a sequence where the graph pools. Errors: kBadArgument (rows), kUnsupported (a model without head).
   virtual Result<std::span<const float>> logits(std::int64_t first, std::int64_t count) = 0;
-  // The head applied to foreign hidden states [rows, hidden] → out [rows, vocabulary].
+  // The head applied to foreign hidden states (after the pool, where there is one) [rows, hidden] → out [rows, outputs].
   virtual Result<void> head(std::span<const float> hidden_rows, std::span<float> out) = 0;
 
   virtual std::int64_t position() const noexcept = 0;

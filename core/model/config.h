@@ -37,8 +37,42 @@ struct ModelConfig {
   bool attention_bias = false;     // on q, k and v
   bool attention_output_bias = false;
   bool mlp_bias = false;
-  std::string activation = "silu";
+  std::string activation = "silu"; // as config.json spells it
   RopeConfig rope;
+  std::optional<RopeConfig> local_rope;      // of layers that slide, where they have their own
+
+  // Decoders.
+  std::int64_t window = 0;                   // sliding window; 0: none
+  std::vector<bool> sliding;                 // per layer: takes the window; empty: all do
+  std::vector<bool> without_rope;            // per layer; empty: none
+  double attention_scale = 0;                // multiplies scores; 0: 1 / sqrt(head_dim)
+  double attention_soft_cap = 0, final_soft_cap = 0;
+  double embedding_scale = 1, residual_scale = 1, logit_scale = 1;
+  bool parallel_residual = false;            // attention and feed-forward both read the layer's input
+  bool query_key_norm = false;
+  bool head_bias = false;
+  std::int64_t experts = 0, experts_used = 0, expert_feed_forward = 0, shared_feed_forward = 0;
+  bool normalize_experts = false;
+  std::vector<bool> dense;                   // per layer: a plain feed-forward in spite of experts; empty: none
+
+  // Encoders, and decoders with learned positions.
+  std::int64_t positions = 0;                // rows of the position table; 0: none
+  std::int64_t position_offset = 0;          // of the first token's row
+  bool positions_skip_padding = false;       // positions count tokens other than pad_token (RoBERTa, MPNet)
+  std::int64_t pad_token = -1;
+  std::int64_t token_types = 0;              // rows of the type table; 0: none
+  std::int64_t embedding_width = 0;          // where it isn't `hidden`: the columns of the embedding
+  std::int64_t relative_buckets = 0, relative_distance = 128;   // relative position bias; 0: none
+  std::int64_t labels = 0;
+  std::int64_t layer_groups = 0, layers_per_group = 1;   // ALBERT: layers share weights within a group; 0: none does
+  std::string pooling;                       // of sentence embeddings: cls, mean, max, mean_sqrt_len_tokens, lasttoken
+  bool normalize_embedding = false;
+  std::vector<std::string> label_names;      // by class; empty when the file names none
 };
+
+// Frequencies by Node::rope: 0 the model's, 1 those of layers that slide.
+inline const RopeConfig& rope_of(const ModelConfig& config, std::int32_t rope) noexcept {
+  return rope == 1 && config.local_rope ? *config.local_rope : config.rope;
+}
 
 }  // namespace retort

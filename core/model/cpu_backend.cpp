@@ -13,12 +13,12 @@ namespace {
 std::uint64_t predict_repacked(const Model& model, const kernels::LinearChoice& choice) {
   std::vector<bool> seen(model.weights.size());
   std::uint64_t bytes = 0;
-  for (const Node& node : model.graph.nodes) {
+  for_each_linear(model.graph, [&](const Node& node) {
     const std::size_t i = static_cast<std::size_t>(node.weight);
-    if (node.op != Op::kLinear || seen[i]) continue;
+    if (seen[i]) return;
     seen[i] = true;
     bytes += kernels::predict_repacked_bytes(linear_weight(model.weights[i]), choice);
-  }
+  });
   return bytes;
 }
 
@@ -54,6 +54,12 @@ class CpuBackend final : public Backend {
   std::shared_ptr<CpuEngine> engine_;
 };
 
+std::uint64_t elements(const WeightHandle& weight) {
+  std::uint64_t n = 1;
+  for (const std::int64_t d : weight.shape) n *= static_cast<std::uint64_t>(d);
+  return n;
+}
+
 // As CpuSession::release_unused_pages counts it: a repacked weight takes the stored one's place, unless rows of it are
 // looked up as embeddings.
 std::uint64_t predict_weight_bytes(const Model& model, const kernels::LinearChoice& choice) {
@@ -64,12 +70,13 @@ std::uint64_t predict_weight_bytes(const Model& model, const kernels::LinearChoi
     mark(node.op == Op::kLinear ? linear : node.op == Op::kEmbedding ? embedding : vector, node.weight);
     mark(vector, node.bias);
   }
+  for_each_linear(model.graph, [&](const Node& node) { mark(linear, node.weight); });
   std::uint64_t bytes = 0;
   for (std::size_t i = 0; i < count; ++i) {
     const WeightHandle& weight = model.weights[i];
     const std::size_t repacked = linear[i] ? kernels::predict_repacked_bytes(linear_weight(weight), choice) : 0;
     bytes += repacked;
-    if (vector[i]) bytes += sizeof(float) * static_cast<std::uint64_t>(weight.shape[0]);
+    if (vector[i]) bytes += sizeof(float) * elements(weight);
     if (repacked == 0 || embedding[i]) bytes += weight.stored_bytes();
   }
   return bytes;

@@ -37,6 +37,24 @@ kernels::AttentionArgs attention_shape(const ModelConfig& config, std::int64_t b
   return args;
 }
 
+// How many sets of frequencies the graph takes.
+std::int32_t rope_count(const Graph& graph) {
+  std::int32_t count = 0;
+  for (const Node& node : graph.nodes)
+    if (node.op == Op::kRope) count = std::max(count, node.rope + 1);
+  return count;
+}
+
+std::int64_t encoder_batch(const ModelConfig& c, const RunOptions& options) {
+  return c.positions > 0 ? std::min(options.context, c.positions) : options.context;
+}
+
+std::size_t elements_of(const WeightHandle& handle) {
+  std::size_t n = 1;
+  for (const std::int64_t d : handle.shape) n *= static_cast<std::size_t>(d);
+  return n;
+}
+
 }  // namespace
 
 Result<CpuSizes> cpu_sizes(const Model& model, const Plan& plan, const RunOptions& options, int threads) {
@@ -47,14 +65,18 @@ Result<CpuSizes> cpu_sizes(const Model& model, const Plan& plan, const RunOption
   if (options.batch < 1)
     return Error{.code = ErrorCode::kBadArgument, .place = "batch", .expected = "at least 1",
                  .found = std::to_string(options.batch)};
-  const std::int64_t batch = std::min(options.batch, options.context);
+  // An encoder sees a sequence whole: a pass holds the longest that fits the context.
+  const std::int64_t batch = model.graph.causal ? std::min(options.batch, options.context) : encoder_batch(c, options);
   const std::int64_t f = static_cast<std::int64_t>(sizeof(float));
-  const auto cache = bytes_of({2, c.layers, options.context, c.kv_heads, c.head_dim, options.cache_f16 ? 2 : 4});
+  const auto cache = bytes_of({model.graph.causal ? 2 : 0, c.layers, options.context, c.kv_heads, c.head_dim, options.cache_f16 ? 2 : 4});
   const auto arena = bytes_of({plan.arena_floats, batch, f});
   const auto hidden = bytes_of({batch, c.hidden, f});
-  const auto logits = bytes_of({c.vocabulary, f});
-  const auto rotary = bytes_of({batch, rotary_width(c), f});
-  if (!cache || !arena || !hidden || !logits || !rotary)
+  const auto logits = bytes_of({model.graph.outputs(), f});
+  std::int64_t turned = 0;
+  for (std::int32_t rope = 0; rope < rope_count(model.graph); ++rope) turned += rotary_width(c, rope);
+  const auto rotary = bytes_of({batch, turned, f});
+  const auto experts = bytes_of({batch, plan.expert_floats, f});
+  if (!cache || !arena || !hidden || !logits || !rotary || !experts)
     return Error{.code = ErrorCode::kOutOfMemory, .place = fmt::format("context {}", options.context)};
   CpuSizes sizes;
   sizes.cache = *cache;
@@ -62,6 +84,7 @@ Result<CpuSizes> cpu_sizes(const Model& model, const Plan& plan, const RunOption
   sizes.hidden = *hidden;
   sizes.logits = *logits;
   sizes.rotary = *rotary;
+  sizes.experts = *experts;
   sizes.scratch = AlignedBuffer::rounded_size(kernels::linear_scratch_bytes(batch, plan.widest_input, threads));
   sizes.attention = AlignedBuffer::rounded_size(
       sizeof(float) * kernels::attention_scratch_floats(attention_shape(c, batch, options.context, options.cache_f16)));
@@ -93,18 +116,15 @@ Result<void> CpuSession::bind() {
   const Graph& graph = model_->graph;
   RETORT_TRY(plan_, make_plan(graph));
   RETORT_TRY(const CpuSizes sizes, cpu_sizes(*model_, plan_, options_, engine_->pool.threads()));
-  options_.batch = std::min(options_.batch, options_.context);
+  options_.batch = graph.causal ? std::min(options_.batch, options_.context) : encoder_batch(model_->config, options_);
   RETORT_CHECK(allocate(sizes));
-  half_ = rotary_width(model_->config) / 2;
 
   const std::lock_guard lock(engine_->in_use);   // repacking uses the pool
   linears_.resize(graph.weights.size());
   vectors_.resize(graph.weights.size());
-  steps_.reserve(plan_.steps.size());
-  for (const Step& step : plan_.steps) RETORT_CHECK(bind_step(step));
-  head_node_ = &graph.nodes[static_cast<std::size_t>(plan_.head)];
-  RETORT_TRY([[maybe_unused]] const auto* head, bind_linear(head_node_->weight));
-  head_bias_ = bind_vector(head_node_->bias);
+  relative_.resize(graph.weights.size());
+  for (const Step& step : plan_.steps) RETORT_CHECK(bind_step(step, steps_));
+  for (const Step& step : plan_.head_steps) RETORT_CHECK(bind_step(step, head_steps_));
   release_unused_pages();
   return {};
 }
@@ -118,11 +138,20 @@ Result<void> CpuSession::allocate(const CpuSizes& sizes) {
   RETORT_TRY(scratch_, AlignedBuffer::allocate(sizes.scratch, "scratch of linears"));
   RETORT_TRY(attention_scratch_, AlignedBuffer::allocate(sizes.attention * workers, "scratch of attention"));
   RETORT_TRY(rotary_, AlignedBuffer::allocate(sizes.rotary, "rotary rows"));
+  RETORT_TRY(expert_rows_, AlignedBuffer::allocate(sizes.experts, "rows of experts"));
   attention_floats_ = sizes.attention / sizeof(float);
   hidden_capacity_ = options_.batch;
   logits_capacity_ = 1;
-  if (model_->config.rope.scaling == RopeScaling::kLongRope)
-    history_.reserve(static_cast<std::size_t>(options_.context));
+  rotaries_.resize(static_cast<std::size_t>(rope_count(model_->graph)));
+  float* rows = rotary_.as<float>();
+  for (std::size_t i = 0; i < rotaries_.size(); ++i) {
+    const std::int32_t rope = static_cast<std::int32_t>(i);
+    rotaries_[i].half = rotary_width(model_->config, rope) / 2;
+    rotaries_[i].rows = rows;
+    rows += 2 * rotaries_[i].half * options_.batch;
+    recomputes_ = recomputes_ || rope_of(model_->config, rope).scaling == RopeScaling::kLongRope;
+  }
+  if (recomputes_) history_.reserve(static_cast<std::size_t>(options_.context));
   return {};
 }
 
@@ -143,96 +172,123 @@ const float* CpuSession::bind_vector(WeightId id) {
   std::vector<float>& vector = vectors_[index(id)];
   const WeightHandle& handle = model_->weights[index(id)];
   if (vector.empty()) {
-    vector.resize(static_cast<std::size_t>(handle.shape[0]));
-    kernels::traits(handle.type).decode(handle.data.data(), vector.data(), vector.size());
+    vector.resize(elements_of(handle));
+    if (handle.coded) handle.coded->decode(0, handle.shape[0], 0, handle.shape.size() > 1 ? handle.shape[1] : 1, vector.data());
+    else kernels::traits(handle.type).decode(handle.data.data(), vector.data(), vector.size());
   }
   return vector.data();
 }
 
-Result<void> CpuSession::bind_step(const Step& step) {
+// The table by bucket becomes one by distance, for each head.
+const float* CpuSession::bind_relative_bias(const Node& attention) {
+  if (attention.weight == kNoWeight) return nullptr;
+  std::vector<float>& bias = relative_[index(attention.weight)];
+  if (!bias.empty()) return bias.data();
+  const float* const table = bind_vector(attention.weight);
+  const ModelConfig& c = model_->config;
+  const std::int64_t zero = options_.batch - 1, stride = 2 * options_.batch - 1;
+  bias.resize(static_cast<std::size_t>(attention.heads * stride));
+  for (std::int64_t d = -zero; d <= zero; ++d) {
+    const std::int64_t bucket = relative_bucket(d, c.relative_buckets, c.relative_distance);
+    for (std::int64_t h = 0; h < attention.heads; ++h)
+      bias[static_cast<std::size_t>(h * stride + zero + d)] = table[bucket * attention.heads + h];
+  }
+  return bias.data();
+}
+
+CpuSession::Slot CpuSession::slot(ValueId value) const {
+  const std::size_t v = static_cast<std::size_t>(value);
+  if (plan_.places[v] != Place::kArena) return {nullptr, plan_.places[v]};
+  const std::int64_t offset = plan_.offsets[v];
+  return {offset < 0 ? nullptr : arena_.as<float>() + offset * options_.batch, Place::kArena};
+}
+
+Result<void> CpuSession::bind_step(const Step& step, std::vector<BoundStep>& steps) {
   const Graph& graph = model_->graph;
-  const auto value = [&](ValueId v) -> float* {
-    const std::int64_t offset = plan_.offsets[static_cast<std::size_t>(v)];
-    return offset < 0 ? nullptr : arena_.as<float>() + offset * options_.batch;
-  };
   BoundStep bound;
   bound.kind = step.kind;
   bound.layer = step.layer;
   const Node& node = graph.nodes[static_cast<std::size_t>(step.nodes.front())];
   bound.node = &node;
   bound.width = graph.widths[static_cast<std::size_t>(node.output)];
-  bound.out = value(node.output);
+  bound.a = slot(node.inputs[0]);
+  if (node.inputs.size() > 1) bound.b = slot(node.inputs[1]);
+  bound.sum = bound.out = slot(node.output);
+  if (node.weight != kNoWeight && model_->weights[index(node.weight)].coded) RETORT_CHECK(model_->weights[index(node.weight)].coded->check());
+  std::vector<const Node*> linears;
   switch (step.kind) {
     case StepKind::kEmbedding:
-      embedding_ = node.weight;
-      break;
-    case StepKind::kNorm:
-      bound.a = value(node.inputs[0]);
-      bound.weight = bind_vector(node.weight);
-      break;
-    case StepKind::kAddNorm: {
-      const Node& norm = graph.nodes[static_cast<std::size_t>(step.nodes[1])];
-      bound.weight = bind_vector(norm.weight);
-      bound.out = value(norm.output);
-      [[fallthrough]];
-    }
     case StepKind::kAdd:
     case StepKind::kGate:
-      bound.a = value(node.inputs[0]);
-      bound.b = value(node.inputs[1]);
-      bound.sum = value(node.output);
+    case StepKind::kElement: break;
+    case StepKind::kNorm: bind_norm(node, bound); break;
+    case StepKind::kAddNorm: bind_norm(graph.nodes[static_cast<std::size_t>(step.nodes[1])], bound); break;
+    case StepKind::kLinears:
+      for (const std::int32_t n : step.nodes) linears.push_back(&graph.nodes[static_cast<std::size_t>(n)]);
+      bound.width = graph.widths[static_cast<std::size_t>(node.inputs[0])];
+      RETORT_CHECK(bind_linears(linears, bound));
       break;
-    case StepKind::kLinears: RETORT_CHECK(bind_linears(step, bound)); break;
+    case StepKind::kExperts:
+      for (const Node& expert : node.experts) linears.push_back(&expert);
+      RETORT_CHECK(bind_linears(linears, bound));
+      break;
     case StepKind::kAttention: bind_attention(step, bound); break;
   }
-  steps_.push_back(std::move(bound));
+  steps.push_back(std::move(bound));
   return {};
 }
 
-Result<void> CpuSession::bind_linears(const Step& step, BoundStep& bound) {
-  const Graph& graph = model_->graph;
-  bound.a = arena_.as<float>() + plan_.offsets[static_cast<std::size_t>(bound.node->inputs[0])] * options_.batch;
-  bound.width = graph.widths[static_cast<std::size_t>(bound.node->inputs[0])];
-  for (const std::int32_t n : step.nodes) {
-    const Node& node = graph.nodes[static_cast<std::size_t>(n)];
-    RETORT_TRY(const kernels::BoundLinear* linear, bind_linear(node.weight));
-    float* y = arena_.as<float>() + plan_.offsets[static_cast<std::size_t>(node.output)] * options_.batch;
-    bound.calls.push_back({linear, y, linear->rows()});
-    bound.biases.push_back(bind_vector(node.bias));
-    bound.linears.push_back(&node);
+void CpuSession::bind_norm(const Node& node, BoundStep& bound) {
+  bound.out = slot(node.output);
+  bound.norm.weight = bind_vector(node.weight);
+  bound.norm.bias = bind_vector(node.bias);
+  bound.norm.offset = node.offset;
+  bound.norm.groups = node.groups;
+  bound.norm.mean = node.op == Op::kLayerNorm;
+  bound.norm.own_weights = node.groups > 1 && elements_of(model_->weights[index(node.weight)]) == static_cast<std::size_t>(bound.width);
+}
+
+// Experts' linears have no values of their own: they are given rows as they run.
+Result<void> CpuSession::bind_linears(const std::vector<const Node*>& nodes, BoundStep& bound) {
+  for (const Node* node : nodes) {
+    RETORT_TRY(const kernels::BoundLinear* linear, bind_linear(node->weight));
+    bound.calls.push_back({linear, nullptr, linear->rows()});
+    bound.results.push_back(node->output < 0 ? Slot{} : slot(node->output));
+    bound.biases.push_back(bind_vector(node->bias));
+    bound.linears.push_back(node);
   }
   return {};
 }
 
 void CpuSession::bind_attention(const Step& step, BoundStep& bound) {
   const Graph& graph = model_->graph;
-  const auto value = [&](ValueId v) {
-    return arena_.as<float>() + plan_.offsets[static_cast<std::size_t>(v)] * options_.batch;
-  };
   const Node& attention = graph.nodes[static_cast<std::size_t>(step.nodes.back())];
   for (const std::int32_t n : step.nodes) {
-    const ValueId rotated = graph.nodes[static_cast<std::size_t>(n)].output;
-    if (rotated == attention.inputs[0]) bound.rotate_query = true;
-    if (rotated == attention.inputs[1]) bound.rotate_key = true;
+    const Node& node = graph.nodes[static_cast<std::size_t>(n)];
+    if (node.output == attention.inputs[0]) bound.attention.query_rope = node.rope;
+    if (node.output == attention.inputs[1]) bound.attention.key_rope = node.rope;
   }
-  bound.node = &attention;
-  bound.query = value(attention.inputs[0]);
-  bound.key = value(attention.inputs[1]);
-  bound.value = value(attention.inputs[2]);
-  bound.out = value(attention.output);
+  bound.node = bound.attention.node = &attention;
+  bound.attention.query = slot(attention.inputs[0]).pointer;
+  bound.attention.key = slot(attention.inputs[1]).pointer;
+  bound.attention.value = slot(attention.inputs[2]).pointer;
+  bound.attention.out = slot(attention.output).pointer;
+  bound.attention.bias = bind_relative_bias(attention);
   bound.width = graph.widths[static_cast<std::size_t>(attention.output)];
-  bound.heads = attention.heads;
-  bound.kv_heads = attention.kv_heads;
 }
 
 // Counts what the weights hold, and gives back the pages of those that were repacked and aren't read again.
 void CpuSession::release_unused_pages() {
+  std::vector<bool> looked_up(model_->weights.size());
+  for (const Node& node : model_->graph.nodes)
+    if (node.op == Op::kEmbedding) looked_up[index(node.weight)] = true;
+  for (const std::vector<float>& bias : relative_) weight_bytes_ += bias.size() * sizeof(float);
   for (std::size_t i = 0; i < model_->weights.size(); ++i) {
     const WeightHandle& handle = model_->weights[i];
     const bool repacked = linears_[i].state() && linears_[i].repacked_bytes() > 0;
     if (linears_[i].state()) weight_bytes_ += linears_[i].repacked_bytes();
     weight_bytes_ += vectors_[i].size() * sizeof(float);
-    if (!repacked || static_cast<WeightId>(i) == embedding_) {
+    if (!repacked || looked_up[i]) {
       weight_bytes_ += handle.stored_bytes();
       continue;
     }

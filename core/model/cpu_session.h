@@ -36,8 +36,9 @@ struct CpuSizes {
   std::size_t scratch = 0;     // of the linears
   std::size_t attention = 0;   // of one worker
   std::size_t rotary = 0;
+  std::size_t experts = 0;     // rows gathered for one expert
   std::size_t work_space(int threads) const noexcept {
-    return arena + hidden + logits + scratch + attention * static_cast<std::size_t>(threads) + rotary;
+    return arena + hidden + logits + scratch + attention * static_cast<std::size_t>(threads) + rotary + experts;
   }
 };
 // Errors: kBadArgument (options), kOutOfMemory (sizes beyond 2^48).
@@ -53,6 +54,7 @@ class CpuSession final : public Session {
                                                  const RunOptions& options);
 
   Result<void> run(std::span<const TokenId> tokens, const JobContext& job) override;
+  Result<void> encode(const EncoderBatch& batch, const JobContext& job) override;
   std::span<const float> hidden() const override;
   Result<std::span<const float>> logits(std::int64_t first, std::int64_t count) override;
   Result<void> head(std::span<const float> hidden_rows, std::span<float> out) override;
@@ -62,25 +64,54 @@ class CpuSession final : public Session {
   void set_tap(Tap tap) override { tap_ = std::move(tap); }
 
  private:
+  // One pass over some rows: where values outside the arena lie, and what the tokens are.
+  struct Frame {
+    std::int64_t rows = 0;
+    float* hidden = nullptr;                        // Place::kHidden
+    float* out = nullptr;                           // Place::kOutput
+    const TokenId* tokens = nullptr;
+    const std::int32_t* types = nullptr;            // nullptr: zeros
+    const std::int32_t* positions = nullptr;        // nullptr: those after the cache
+    std::span<const std::int64_t> lengths = {};     // encoders: of the sequences
+  };
+  // A value: a fixed address in the arena, or one that the frame knows.
+  struct Slot {
+    float* pointer = nullptr;
+    Place place = Place::kNone;
+    float* at(const Frame& frame) const noexcept {
+      return place == Place::kHidden ? frame.hidden : place == Place::kOutput ? frame.out : pointer;
+    }
+  };
+  struct BoundNorm {
+    const float* weight = nullptr;
+    const float* bias = nullptr;
+    float offset = 0;
+    std::int64_t groups = 1;
+    bool mean = false;                              // a layer norm
+    bool own_weights = false;                       // each group has its own
+  };
+  struct BoundAttention {
+    float* query = nullptr;
+    float* key = nullptr;
+    const float* value = nullptr;
+    float* out = nullptr;
+    const Node* node = nullptr;
+    std::int32_t query_rope = -1, key_rope = -1;    // -1: not rotated
+    const float* bias = nullptr;                    // [heads, 2 · batch - 1]
+  };
   // A step with its kernels' arguments resolved; pointers into the arena don't change with the number of tokens.
   struct BoundStep {
     StepKind kind = StepKind::kNorm;
     std::int32_t layer = -1;
-    const Node* node = nullptr;              // the first; of kAttention the attention itself
-    const float* a = nullptr;                // first input
-    const float* b = nullptr;                // second input
-    float* out = nullptr;                    // nullptr: the rows of hidden() of this block
-    const float* weight = nullptr;           // of the norm
-    std::int64_t width = 0;
-    std::vector<kernels::LinearCall> calls;  // kLinears
-    std::vector<const float*> biases;        // beside calls; nullptr: none
-    std::vector<const Node*> linears;        // beside calls
-    float* query = nullptr;                  // kAttention
-    float* key = nullptr;
-    const float* value = nullptr;
-    std::int64_t heads = 0, kv_heads = 0;
-    bool rotate_query = false, rotate_key = false;
-    float* sum = nullptr;                    // kAdd, kAddNorm
+    const Node* node = nullptr;                     // the first; of kAttention the attention itself
+    std::int64_t width = 0;                         // of the first input (kLinears) or of the result
+    Slot a, b, sum, out;                            // inputs; the sum of kAdd, kAddNorm; the result
+    BoundNorm norm;
+    BoundAttention attention;
+    std::vector<kernels::LinearCall> calls;         // kLinears, kExperts
+    std::vector<Slot> results;                      // beside calls
+    std::vector<const float*> biases;               // beside calls; nullptr: none
+    std::vector<const Node*> linears;               // beside calls
   };
 
   CpuSession(std::shared_ptr<CpuEngine> engine, std::shared_ptr<const Model> model, const RunOptions& options);
@@ -88,49 +119,84 @@ class CpuSession final : public Session {
   Result<void> allocate(const CpuSizes& sizes);
   Result<const kernels::BoundLinear*> bind_linear(WeightId weight);
   const float* bind_vector(WeightId weight);
-  Result<void> bind_step(const Step& step);
-  Result<void> bind_linears(const Step& step, BoundStep& bound);
+  const float* bind_relative_bias(const Node& attention);
+  Slot slot(ValueId value) const;
+  Result<void> bind_step(const Step& step, std::vector<BoundStep>& steps);
+  Result<void> bind_linears(const std::vector<const Node*>& nodes, BoundStep& bound);
+  void bind_norm(const Node& node, BoundStep& bound);
   void bind_attention(const Step& step, BoundStep& bound);
   void release_unused_pages();
 
   Result<void> check(std::span<const TokenId> tokens) const;
+  Result<void> check(const EncoderBatch& batch) const;
+  Result<void> check_id(std::string_view what, std::int64_t id, std::int64_t count) const;
   Result<void> reserve_hidden(std::int64_t tokens);
   Result<void> use_frequencies(std::int64_t length, const JobContext& job);
   Result<void> run_blocks(std::span<const TokenId> tokens, const JobContext& job);
-  Result<void> run_block(std::span<const TokenId> tokens, float* hidden, const JobContext& job);
-  void execute(const BoundStep& step, std::span<const TokenId> tokens, float* hidden);
-  void embed(const BoundStep& step, std::span<const TokenId> tokens);
-  void embed_row(TokenId token, float* out) const;
-  void linears(const BoundStep& step, std::int64_t m);
-  void attend(const BoundStep& step, std::int64_t m);
-  void rotate_and_store(const BoundStep& step, std::int64_t token);
-  void prepare_rotary(std::int64_t m);
+  Result<void> run_body(const Frame& frame, const JobContext& job);
   void apply_head(const float* rows, std::int64_t count, float* out);
+  void pool(const Frame& frame, float* out) const;
   void* cache_row(bool values, std::int64_t layer, std::int64_t position) const noexcept;
+
+  // cpu_steps.cpp: one step for the rows of a frame.
+  void execute(BoundStep& step, const Frame& frame);
+  void embed(const BoundStep& step, const Frame& frame);
+  void normalize(const BoundNorm& norm, const float* x, float* y, std::int64_t rows, std::int64_t width) const;
+  void add(const BoundStep& step, const Frame& frame);
+  void gate(const BoundStep& step, const Frame& frame);
+  void element(const BoundStep& step, const Frame& frame);
+  void element_rows(const BoundStep& step, const float* a, const float* b, float* out, std::int64_t rows) const;
+  void linears(BoundStep& step, const Frame& frame);
+  void experts(BoundStep& step, const Frame& frame);
+  void run_expert(BoundStep& step, const Frame& frame, std::size_t expert, std::span<const std::pair<std::int64_t, float>> rows);
+
+  // cpu_attention.cpp
+  void prepare_rotary(const Frame& frame);
+  void rotate(float* x, std::int32_t rope, std::int64_t token, std::int64_t heads) const;
+  void rotate_and_store(const BoundStep& step, std::int64_t token);
+  void attend(const BoundStep& step, const Frame& frame);
+  void attend_causal(const BoundStep& step, kernels::AttentionArgs args);
+  void attend_sequences(const BoundStep& step, kernels::AttentionArgs args, const Frame& frame);
 
   // Rows that don't depend on each other: a fixed number a tile, one tile on the calling thread alone.
   template <class F>
-  void for_rows(std::int64_t rows, F&& f);
+  void for_rows(std::int64_t rows, F&& f) const {
+    constexpr std::int64_t kRowsPerTile = 8;
+    if (rows <= kRowsPerTile) {
+      f(0, rows);
+      return;
+    }
+    engine_->pool.parallel_for(static_cast<std::size_t>((rows + kRowsPerTile - 1) / kRowsPerTile),
+                               [&](std::size_t tile, int) {
+                                 const std::int64_t first = static_cast<std::int64_t>(tile) * kRowsPerTile;
+                                 f(first, std::min(kRowsPerTile, rows - first));
+                               });
+  }
 
   std::shared_ptr<CpuEngine> engine_;
   std::shared_ptr<const Model> model_;
   RunOptions options_;
   Plan plan_;
-  std::vector<BoundStep> steps_;
+  std::vector<BoundStep> steps_, head_steps_;
   std::vector<kernels::BoundLinear> linears_;     // by WeightId; unbound where no linear uses it
   std::vector<std::vector<float>> vectors_;       // by WeightId: norms and biases in f32
-  const Node* head_node_ = nullptr;
-  const float* head_bias_ = nullptr;
-  WeightId embedding_ = kNoWeight;
+  std::vector<std::vector<float>> relative_;      // by WeightId: relative position biases by head and distance
 
-  AlignedBuffer arena_, cache_, hidden_, logits_, scratch_, attention_scratch_, rotary_;
+  AlignedBuffer arena_, cache_, hidden_, pooled_, logits_, scratch_, attention_scratch_, rotary_, expert_rows_;
   std::size_t attention_floats_ = 0;              // of one worker
   std::int64_t hidden_capacity_ = 0, hidden_rows_ = 0, logits_capacity_ = 0;
+  std::int64_t head_rows_ = 0;                    // of what the head can be applied to after the last run
   std::int64_t position_ = 0;
-  std::int64_t half_ = 0;                         // rotary / 2
-  RopeFrequencies frequencies_;
-  std::int64_t frequency_key_ = -1;
-  std::vector<TokenId> history_;                  // of the cache; kept where frequencies can change
+  // What turns queries and keys, by Node::rope.
+  struct Rotary {
+    std::int64_t half = 0;                        // pairs
+    RopeFrequencies frequencies;
+    std::int64_t key = -1;                        // of the length that they are for
+    float* rows = nullptr;                        // [batch, half] cosines, then as many sines
+  };
+  std::vector<Rotary> rotaries_;
+  bool recomputes_ = false;                       // LongRoPE: what is in the cache may have to be computed again
+  std::vector<TokenId> history_;                  // of the cache, then
   std::uint64_t weight_bytes_ = 0;
   Tap tap_;
 };

@@ -1,6 +1,7 @@
 #include "core/model/model.h"
 
 #include <algorithm>
+#include <cstring>
 #include <new>
 
 #include <fmt/format.h>
@@ -27,18 +28,73 @@ bool computable(TensorType type) noexcept {
   }
 }
 
+// The shape that the tensor should have in the file.
+std::vector<std::int64_t> stored_shape(const WeightSpec& spec) {
+  std::vector<std::int64_t> shape = spec.shape;
+  if (spec.stored == Stored::kTransposed) std::reverse(shape.begin(), shape.end());
+  if (spec.stored == Stored::kStacked) shape.insert(shape.begin(), spec.of);
+  return shape;
+}
+
+// [1, n] and [n] hold the same: GGUF drops the first.
+bool same_shape(const std::vector<std::int64_t>& found, const std::vector<std::int64_t>& expected) {
+  return found == expected || (found.size() == 1 && expected.size() == 2 && expected[0] == 1 && expected[1] == found[0]);
+}
+
+struct Turned {
+  std::vector<std::byte> bytes;
+};
+
+// Elements of `size` bytes: [columns, rows] becomes [rows, columns], in squares that fit the first cache.
+std::shared_ptr<const Turned> transpose(std::span<const std::byte> from, std::size_t rows, std::size_t columns, std::size_t size) {
+  auto out = std::make_shared<Turned>();
+  out->bytes.resize(from.size());
+  constexpr std::size_t kSquare = 32;
+  for (std::size_t c0 = 0; c0 < columns; c0 += kSquare)
+    for (std::size_t r0 = 0; r0 < rows; r0 += kSquare)
+      for (std::size_t c = c0; c < std::min(columns, c0 + kSquare); ++c)
+        for (std::size_t r = r0; r < std::min(rows, r0 + kSquare); ++r)
+          std::memcpy(out->bytes.data() + (r * columns + c) * size, from.data() + (c * rows + r) * size, size);
+  return out;
+}
+
+// Views of the tensor's bytes, which are whole and of a computable type, or a turned copy.
+Result<WeightHandle> take(const WeightSpec& spec, const TensorEntry& tensor, const std::shared_ptr<const Checkpoint>& checkpoint) {
+  WeightHandle handle{.type = tensor.type, .shape = spec.shape, .data = tensor.data, .row_scales = {},
+                      .keep_alive = checkpoint, .version = 0};
+  if (spec.stored == Stored::kStacked) {
+    const std::size_t bytes = tensor.data.size() / static_cast<std::size_t>(spec.of);
+    handle.data = tensor.data.subspan(bytes * static_cast<std::size_t>(spec.part), bytes);
+  }
+  if (spec.stored == Stored::kTransposed) {
+    const kernels::TypeTraits& traits = kernels::traits(tensor.type);
+    if (traits.block_size != 1)
+      return Error{.code = ErrorCode::kUnsupported, .file = checkpoint->path.string(), .place = spec.source_name,
+                   .expected = "a floating type for a weight stored by inputs", .found = std::string(traits.name)};
+    auto turned = transpose(tensor.data, static_cast<std::size_t>(spec.shape[0]), static_cast<std::size_t>(spec.shape[1]),
+                            traits.block_bytes);
+    handle.data = turned->bytes;
+    handle.keep_alive = std::move(turned);
+  }
+  return handle;
+}
+
 Result<WeightHandle> bind_weight(const WeightSpec& spec, const std::shared_ptr<const Checkpoint>& checkpoint) {
   const std::string file = checkpoint->path.string();
   const TensorEntry* tensor = checkpoint->find(spec.source_name);
+  const std::vector<std::int64_t> expected = stored_shape(spec);
   if (!tensor)
     return Error{.code = ErrorCode::kMissingPart, .file = file, .place = spec.source_name,
-                 .expected = shown(spec.shape), .found = "no such tensor",
+                 .expected = shown(expected), .found = "no such tensor",
                  .next_step = "take a complete copy of the model"};
-  if (tensor->shape != spec.shape)
-    return Error{.code = ErrorCode::kBadShape, .file = file, .place = spec.source_name, .expected = shown(spec.shape),
+  if (!same_shape(tensor->shape, expected))
+    return Error{.code = ErrorCode::kBadShape, .file = file, .place = spec.source_name, .expected = shown(expected),
                  .found = shown(tensor->shape)};
+  if (tensor->coded && spec.stored != Stored::kPlain)
+    return Error{.code = ErrorCode::kUnsupported, .file = file, .place = spec.source_name,
+                 .expected = "a weight stored by outputs", .found = "codes in several parts"};
   if (tensor->coded)
-    return WeightHandle{.type = TensorType::kF32, .shape = tensor->shape, .data = {}, .row_scales = {},
+    return WeightHandle{.type = TensorType::kF32, .shape = spec.shape, .data = {}, .row_scales = {},
                         .keep_alive = checkpoint, .version = 0, .coded = tensor->coded};
   const kernels::TypeTraits& traits = kernels::traits(tensor->type);
   if (!computable(tensor->type))
@@ -50,8 +106,7 @@ Result<WeightHandle> bind_weight(const WeightSpec& spec, const std::shared_ptr<c
     return Error{.code = ErrorCode::kCorrupt, .file = file, .place = spec.source_name, .offset = tensor->offset,
                  .expected = fmt::format("{} bytes of {}", bytes, traits.name),
                  .found = fmt::format("{}", tensor->data.size())};
-  return WeightHandle{.type = tensor->type, .shape = tensor->shape, .data = tensor->data, .row_scales = {},
-                      .keep_alive = checkpoint, .version = 0};
+  return take(spec, *tensor, checkpoint);
 }
 
 }  // namespace

@@ -23,17 +23,17 @@ class Planner {
   }
 
   Result<Plan> run() {
+    find_readers();
+    RETORT_CHECK(find_parts());
     for (std::size_t n = 0; n < graph_.nodes.size(); ++n) {
-      const Node& node = graph_.nodes[n];
-      if (node.output == graph_.logits) {
-        plan_.head = static_cast<std::int32_t>(n);
-        continue;
-      }
-      RETORT_CHECK(lower(node, static_cast<std::int32_t>(n)));
+      const std::int32_t i = static_cast<std::int32_t>(n);
+      if (i == plan_.pool) continue;
+      steps_ = i < first_of_head_ ? &plan_.steps : &plan_.head_steps;
+      RETORT_CHECK(lower(graph_.nodes[n], i));
     }
-    if (plan_.head < 0 || graph_.nodes[static_cast<std::size_t>(plan_.head)].inputs[0] != graph_.hidden)
-      return Error{.code = ErrorCode::kUnsupported, .place = "graph", .expected = "a head over the final norm"};
+    assign_places();
     assign_arena();
+    measure();
     return std::move(plan_);
   }
 
@@ -41,20 +41,43 @@ class Planner {
   static std::size_t index(ValueId v) noexcept { return static_cast<std::size_t>(v); }
   const Node& node(std::int32_t n) const { return graph_.nodes[static_cast<std::size_t>(n)]; }
 
+  // Where the head begins, what it reads, and that it reads nothing else.
+  Result<void> find_parts() {
+    if (graph_.hidden < 0 || producer_[index(graph_.hidden)] < 0)
+      return Error{.code = ErrorCode::kUnsupported, .place = "graph", .expected = "a node that makes the hidden states"};
+    first_of_head_ = producer_[index(graph_.hidden)] + 1;
+    plan_.head_input = graph_.hidden;
+    const std::int32_t count = static_cast<std::int32_t>(graph_.nodes.size());
+    if (first_of_head_ < count && node(first_of_head_).op == Op::kPool) {
+      plan_.pool = first_of_head_;
+      plan_.head_input = node(first_of_head_).output;
+    }
+    for (std::int32_t n = first_of_head_; n < count; ++n) {
+      for (const ValueId v : node(n).inputs) {
+        const ValueId allowed = n == plan_.pool ? graph_.hidden : plan_.head_input;
+        if (v != allowed && producer_[index(v)] < first_of_head_)
+          return Error{.code = ErrorCode::kUnsupported, .place = node(n).name,
+                       .expected = "a head that reads the final hidden states only"};
+      }
+    }
+    if (graph_.logits >= 0 && graph_.logits != plan_.head_input && producer_[index(graph_.logits)] < first_of_head_)
+      return Error{.code = ErrorCode::kUnsupported, .place = "graph", .expected = "a head over the final norm"};
+    return {};
+  }
+
   void push(StepKind kind, std::vector<std::int32_t> nodes) {
     const std::int32_t layer = node(nodes.back()).layer;
-    plan_.steps.push_back({kind, std::move(nodes), layer});
+    steps_->push_back({kind, std::move(nodes), layer});
   }
 
   // The step that a following node may join: the last one, if it is of this kind.
-  Step* last(StepKind kind) {
-    return !plan_.steps.empty() && plan_.steps.back().kind == kind ? &plan_.steps.back() : nullptr;
-  }
+  Step* last(StepKind kind) { return !steps_->empty() && steps_->back().kind == kind ? &steps_->back() : nullptr; }
 
   Result<void> lower(const Node& n, std::int32_t i) {
     switch (n.op) {
       case Op::kEmbedding: push(StepKind::kEmbedding, {i}); return {};
       case Op::kRmsNorm:
+      case Op::kLayerNorm:
         if (Step* add = last(StepKind::kAdd); add && node(add->nodes[0]).output == n.inputs[0]) {
           add->kind = StepKind::kAddNorm;
           add->nodes.push_back(i);
@@ -72,7 +95,16 @@ class Planner {
       case Op::kRope: return {};   // joins its attention
       case Op::kAttention: return attention(n, i);
       case Op::kAdd: push(StepKind::kAdd, {i}); return {};
-      case Op::kSiluGate: push(StepKind::kGate, {i}); return {};
+      case Op::kGate: push(StepKind::kGate, {i}); return {};
+      case Op::kExperts: push(StepKind::kExperts, {i}); return {};
+      case Op::kMultiply:
+      case Op::kScale:
+      case Op::kSoftCap:
+      case Op::kActivation:
+      case Op::kNormalize:
+      case Op::kSlice: push(StepKind::kElement, {i}); return {};
+      case Op::kPool:
+        return Error{.code = ErrorCode::kUnsupported, .place = n.name, .expected = "pooling at the beginning of the head"};
     }
     return {};
   }
@@ -92,17 +124,23 @@ class Planner {
     return {};
   }
 
-  // Values that share storage: a rotation and an add change their first input.
+  // Values that share storage: these operations change their first input, if nobody reads it afterwards.
+  static bool may_run_in_place(Op op) noexcept {
+    return op == Op::kGate || op == Op::kAdd || op == Op::kMultiply || op == Op::kScale || op == Op::kSoftCap ||
+           op == Op::kActivation;
+  }
+  bool outside(ValueId v) const noexcept { return v == graph_.tokens || v == graph_.hidden || v == plan_.head_input; }
+
   ValueId storage(ValueId v) const {
-    while (true) {
+    while (!outside(v)) {
       const std::int32_t p = producer_[index(v)];
       if (p < 0) return v;
       const Node& n = node(p);
-      const bool in_place = n.op == Op::kRope || n.op == Op::kSiluGate ||
-                            (n.op == Op::kAdd && last_reader(n.inputs[0]) == p);
-      if (!in_place) return v;
+      const bool in_place = n.op == Op::kRope || (may_run_in_place(n.op) && last_reader(n.inputs[0]) == p);
+      if (!in_place || outside(n.inputs[0])) return v;
       v = n.inputs[0];
     }
+    return v;
   }
   std::int32_t last_reader(ValueId v) const { return last_reader_[index(v)]; }
 
@@ -114,13 +152,15 @@ class Planner {
 
   std::vector<Lifetime> lifetimes() const {
     std::vector<Lifetime> life(graph_.widths.size());
-    for (std::size_t s = 0; s < plan_.steps.size(); ++s) {
+    const std::size_t body = plan_.steps.size();
+    for (std::size_t s = 0; s < body + plan_.head_steps.size(); ++s) {
+      const Step& step = s < body ? plan_.steps[s] : plan_.head_steps[s - body];
       const auto touch = [&](ValueId v) {
         Lifetime& l = life[index(storage(v))];
         if (l.first < 0) l.first = static_cast<std::int32_t>(s);
         l.last = static_cast<std::int32_t>(s);
       };
-      for (const std::int32_t n : plan_.steps[s].nodes) {
+      for (const std::int32_t n : step.nodes) {
         for (const ValueId v : node(n).inputs) touch(v);
         touch(node(n).output);
       }
@@ -130,12 +170,11 @@ class Planner {
 
   // First fit by time: at each value's birth the lowest gap that no living value covers.
   void assign_arena() {
-    find_readers();
     const std::vector<Lifetime> life = lifetimes();
     std::vector<ValueId> order;
     for (std::size_t v = 0; v < life.size(); ++v) {
       const ValueId id = static_cast<ValueId>(v);
-      if (life[v].first >= 0 && id != graph_.tokens && id != graph_.hidden) order.push_back(id);
+      if (life[v].first >= 0 && plan_.places[v] == Place::kArena) order.push_back(id);
     }
     std::stable_sort(order.begin(), order.end(),
                      [&](ValueId a, ValueId b) { return life[index(a)].first < life[index(b)].first; });
@@ -158,15 +197,35 @@ class Planner {
       const ValueId s = storage(static_cast<ValueId>(v));
       if (s != static_cast<ValueId>(v)) plan_.offsets[v] = plan_.offsets[index(s)];
     }
-    for (const Node& n : graph_.nodes)
-      if (n.op == Op::kLinear) plan_.widest_input = std::max(plan_.widest_input, graph_.widths[index(n.inputs[0])]);
   }
+
+  void assign_places() {
+    plan_.places.assign(graph_.widths.size(), Place::kArena);
+    const ValueId result = graph_.logits < 0 ? -1 : storage(graph_.logits);
+    for (std::size_t v = 0; v < plan_.places.size(); ++v) {
+      const ValueId root = storage(static_cast<ValueId>(v));
+      if (root == graph_.tokens) plan_.places[v] = Place::kNone;
+      else if (root == graph_.hidden || root == plan_.head_input) plan_.places[v] = Place::kHidden;
+      else if (root == result) plan_.places[v] = Place::kOutput;
+    }
+  }
+
+  void measure() {
+    const auto shape = [&](const Node& n) -> const std::vector<std::int64_t>& { return graph_.weights[index(n.weight)].shape; };
+    for_each_linear(graph_, [&](const Node& n) { plan_.widest_input = std::max(plan_.widest_input, shape(n)[1]); });
+    for (const Node& n : graph_.nodes)
+      for (const Node& expert : n.experts)
+        plan_.expert_floats = std::max(plan_.expert_floats, 2 * (shape(expert)[0] + shape(expert)[1] + 32));
+  }
+
   // Whole cache lines, so that no two values share one.
   std::int64_t padded(ValueId v) const { return (graph_.widths[index(v)] + 15) / 16 * 16; }
 
   const Graph& graph_;
   std::vector<std::int32_t> producer_, last_reader_;
   std::vector<std::int32_t> uses_;
+  std::int32_t first_of_head_ = 0;
+  std::vector<Step>* steps_ = nullptr;
   Plan plan_;
 };
 

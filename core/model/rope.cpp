@@ -103,8 +103,9 @@ Result<void> check_factors(const char* name, std::size_t found, std::size_t expe
 
 }  // namespace
 
-std::int64_t rotary_width(const ModelConfig& config) noexcept {
-  return config.rope.rotary > 0 ? config.rope.rotary : config.head_dim;
+std::int64_t rotary_width(const ModelConfig& config, std::int32_t rope) noexcept {
+  const std::int64_t rotary = rope_of(config, rope).rotary;
+  return rotary > 0 ? rotary : config.head_dim;
 }
 
 std::int64_t rope_length_key(const RopeConfig& rope, std::int64_t length) noexcept {
@@ -113,9 +114,9 @@ std::int64_t rope_length_key(const RopeConfig& rope, std::int64_t length) noexce
   return rope.scaling == RopeScaling::kLongRope ? 1 : 0;
 }
 
-RopeFrequencies rope_frequencies(const ModelConfig& config, std::int64_t length) {
-  const RopeConfig& rope = config.rope;
-  const std::int64_t rotary = rotary_width(config);
+RopeFrequencies rope_frequencies(const ModelConfig& config, std::int64_t length, std::int32_t which) {
+  const RopeConfig& rope = rope_of(config, which);
+  const std::int64_t rotary = rotary_width(config, which);
   RopeFrequencies out;
   switch (rope.scaling) {
     case RopeScaling::kNone:
@@ -165,9 +166,9 @@ void rope_row(const RopeFrequencies& frequencies, std::int64_t position, std::sp
   }
 }
 
-Result<void> check_rope(const ModelConfig& config) {
-  const RopeConfig& rope = config.rope;
-  const std::int64_t rotary = rotary_width(config);
+Result<void> check_rope(const ModelConfig& config, std::int32_t which) {
+  const RopeConfig& rope = rope_of(config, which);
+  const std::int64_t rotary = rotary_width(config, which);
   if (rotary <= 0 || rotary % 2 != 0 || rotary > config.head_dim)
     return bad("rotary dimension", fmt::format("an even number up to {}", config.head_dim), std::to_string(rotary));
   RETORT_CHECK(check_positive("theta", rope.theta));

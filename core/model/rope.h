@@ -17,10 +17,11 @@ struct RopeFrequencies {
 };
 
 // Values of each head that turn.
-std::int64_t rotary_width(const ModelConfig& config) noexcept;
+std::int64_t rotary_width(const ModelConfig& config, std::int32_t rope = 0) noexcept;
 
 // `length` is the number of positions in use: dynamic scaling and LongRoPE depend on it, the others don't.
-RopeFrequencies rope_frequencies(const ModelConfig& config, std::int64_t length);
+// `rope` is Node::rope.
+RopeFrequencies rope_frequencies(const ModelConfig& config, std::int64_t length, std::int32_t rope = 0);
 
 // Two lengths with the same key have the same frequencies; 0 while the length is within the trained one.
 std::int64_t rope_length_key(const RopeConfig& rope, std::int64_t length) noexcept;
@@ -29,6 +30,6 @@ std::int64_t rope_length_key(const RopeConfig& rope, std::int64_t length) noexce
 void rope_row(const RopeFrequencies& frequencies, std::int64_t position, std::span<float> cosine, std::span<float> sine);
 
 // Checks everything that rope_frequencies() divides by or takes a logarithm of. Errors: kCorrupt, kUnsupported.
-Result<void> check_rope(const ModelConfig& config);
+Result<void> check_rope(const ModelConfig& config, std::int32_t rope = 0);
 
 }  // namespace retort

@@ -1,4 +1,4 @@
-// Causal attention. Many tokens: scores and values go through the f32 matrix kernel, 48 tokens at a time, keys turned
+// Attention. Many tokens: scores and values go through the f32 matrix kernel, 48 tokens at a time, keys turned
 // into panels of 16 positions. Few tokens: one dot product per position. Softmax in two passes over stored scores.
 #include "kernels/avx2/attention.h"
 
@@ -18,7 +18,7 @@ struct Span {
   std::int64_t begin, end;
 };
 RETORT_INLINE Span span_of(const AttentionArgs& args, std::int64_t token) {
-  const std::int64_t end = args.past + token + 1;
+  const std::int64_t end = args.past + (args.bidirectional ? args.tokens : token + 1);
   return {args.window > 0 && end > args.window ? end - args.window : 0, end};
 }
 
@@ -32,6 +32,23 @@ struct Cache {
         row_bytes(args.kv_heads * args.head_dim * Row::kBytes) {}
   const std::uint8_t* row(std::int64_t position) const { return base + position * row_bytes; }
 };
+
+// Cap and bias: scores of positions [span.begin, span.end) become what the softmax takes; false when neither is wanted.
+RETORT_INLINE bool adjust(const AttentionArgs& args, std::int64_t head, std::int64_t token, Span span, float* scores) {
+  if (args.soft_cap <= 0 && args.bias == nullptr) return false;
+  const std::int64_t n = span.end - span.begin;
+  const float* const bias = args.bias == nullptr ? nullptr
+                                                 : args.bias + head * args.bias_stride + args.bias_zero + span.begin - args.past - token;
+  const __m256 cap = _mm256_set1_ps(args.soft_cap), factor = _mm256_set1_ps(args.scale);
+  for (std::int64_t i = 0; i < n; i += 8) {
+    const int count = static_cast<int>(lower(8, n - i));
+    __m256 s = _mm256_mul_ps(load_first(scores + i, count), factor);
+    if (args.soft_cap > 0) s = _mm256_mul_ps(cap, tanh8(_mm256_div_ps(s, cap)));
+    if (bias != nullptr) s = _mm256_add_ps(s, load_first(bias + i, count));
+    store_first(scores + i, count, s);
+  }
+  return true;
+}
 
 // scores[0 … size) → e^(scale · (score - max)) in [from, to), zeros elsewhere; returns the sum.
 RETORT_INLINE float softmax(float* scores, std::int64_t from, std::int64_t to, std::int64_t size, float scale) {
@@ -75,7 +92,8 @@ inline void one_token(const AttentionArgs& args, std::int64_t head, std::int64_t
     scores[p - span.begin] = sum_lanes(_mm256_add_ps(dot, other));
   }
   const std::int64_t seen = span.end - span.begin;
-  const __m256 inverse = _mm256_set1_ps(1.0f / softmax(scores, 0, seen, seen, args.scale));
+  const float factor = adjust(args, head, token, span, scores) ? 1.0f : args.scale;
+  const __m256 inverse = _mm256_set1_ps(1.0f / softmax(scores, 0, seen, seen, factor));
   float* const out = args.out + token * args.out_stride + head * args.head_dim;
   std::int64_t d = 0;
   for (; d + 32 <= args.head_dim; d += 32) {
@@ -119,7 +137,9 @@ inline void token_block(const AttentionArgs& args, std::int64_t head, std::int64
   float inverse[kAttentionTokens];
   for (std::int64_t t = 0; t < count; ++t) {
     const Span span = span_of(args, first + t);
-    inverse[t] = 1.0f / softmax(scores + t * width, span.begin - base, span.end - base, width, args.scale);
+    float* const row = scores + t * width;
+    const float factor = adjust(args, head, first + t, span, row + (span.begin - base)) ? 1.0f : args.scale;
+    inverse[t] = 1.0f / softmax(row, span.begin - base, span.end - base, width, factor);
   }
   float* const out = args.out + first * args.out_stride + head * dim;
   const std::int64_t panel_width = round_up16(dim);

@@ -16,16 +16,20 @@ struct Level {
   Ops ops;
 };
 
+constexpr Ops avx2_ops(const char* name) {
+  return {name,          &avx2::rms_norm,      &avx2::layer_norm, &avx2::add_into, &avx2::silu_gate, &avx2::activate,
+          &avx2::multiply_into, &avx2::scale, &avx2::soft_cap,   &avx2::rope,     &avx2::attention};
+}
+
 // Best first, reference last.
 constexpr Level kLevels[] = {
     // Little of a model's time is spent here: the AVX-512 level has linears of its own and AVX2's everything else.
-    {Isa::kAvx512,
-     {"avx512", &avx2::rms_norm, &avx2::layer_norm, &avx2::add_into, &avx2::silu_gate, &avx2::rope, &avx2::attention}},
-    {Isa::kAvx2,
-     {"avx2", &avx2::rms_norm, &avx2::layer_norm, &avx2::add_into, &avx2::silu_gate, &avx2::rope, &avx2::attention}},
+    {Isa::kAvx512, avx2_ops("avx512")},
+    {Isa::kAvx2, avx2_ops("avx2")},
     {Isa::kBaseline,
      {"reference", &reference::rms_norm, &reference::layer_norm, &reference::add_into, &reference::silu_gate,
-      &reference::rope, &reference::attention}},
+      &reference::activate, &reference::multiply_into, &reference::scale, &reference::soft_cap, &reference::rope,
+      &reference::attention}},
 };
 
 void report_linears(void (*row)(void* context, const KernelReport& report), void* context) {

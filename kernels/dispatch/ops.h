@@ -16,6 +16,10 @@ struct Ops {
   LayerNorm layer_norm;
   AddInto add_into;
   SiluGate silu_gate;
+  Activate activate;
+  MultiplyInto multiply_into;
+  Scale scale;
+  SoftCap soft_cap;
   Rope rope;
   Attention attention;
 };

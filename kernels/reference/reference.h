@@ -21,6 +21,10 @@ void layer_norm(const float* x, const float* weight, const float* bias, float ep
                 std::size_t n);
 void add_into(const float* x, float* y, std::size_t n);
 void silu_gate(const float* gate, const float* up, float* out, std::size_t n);
+void activate(Activation f, const float* x, float* y, std::size_t n);
+void multiply_into(const float* x, float* y, std::size_t n);
+void scale(float factor, float* y, std::size_t n);
+void soft_cap(float cap, float* y, std::size_t n);
 void rope(float* x, const float* cosine, const float* sine, std::size_t heads, std::size_t head_dim,
           std::size_t rotary, bool interleaved);
 void attention(const AttentionArgs& args, std::int64_t head, std::int64_t first, std::int64_t count, float* scratch);

@@ -168,6 +168,51 @@ class OpsTest : public QObject {
     }
   }
 
+  void activations_data() { levels(); }
+  // e^t errs by 3 u relatively, plus what the rounding of t is worth: |t| u for each rounding on the way to it.
+  void activations() {
+    std::vector<float> x;
+    for (int i = -1600; i <= 1600; ++i) x.push_back(static_cast<float>(i) / 80);
+    for (const float rare : {0.0f, -0.0f, 1e-20f, -1e-20f, 100.0f, -100.0f, 3e4f, -3e4f}) x.push_back(rare);
+    const auto allowed_of = [](Activation f, double v, double y) {
+      const double cubic = 1.6 * (v + 0.0447 * v * v * v);
+      switch (f) {
+        case Activation::kGelu: return kUnit * (24 + 2.5 * v * v) * y;
+        case Activation::kGeluTanh: return kUnit * (12 + 6 * std::fabs(cubic)) * y;
+        case Activation::kGeluQuick: return kUnit * (8 + 4 * std::fabs(v)) * y;
+        case Activation::kTanh: return kUnit * 6;
+        default: return kUnit * 8 * y;
+      }
+    };
+    for (const Activation f : {Activation::kSilu, Activation::kGelu, Activation::kGeluTanh, Activation::kGeluQuick,
+                               Activation::kRelu, Activation::kReluSquared, Activation::kTanh, Activation::kSigmoid}) {
+      std::vector<float> expected(x.size()), got = x;
+      reference_ops().activate(f, x.data(), expected.data(), x.size());
+      level().activate(f, got.data(), got.data(), got.size());
+      // Below the smallest normal number nothing is relative.
+      QCOMPARE(mismatch(got, expected, [&](std::size_t i) {
+        return std::fmax(allowed_of(f, static_cast<double>(x[i]), size_of(expected[i])), 0x1p-126);
+      }), QString());
+    }
+  }
+
+  void small_ones_data() { levels(); }
+  void small_ones() {
+    for (const std::size_t n : {1, 7, 8, 33}) {
+      const std::vector<float> x = random_floats(n, 4, 3);
+      std::vector<float> got = random_floats(n, 5, 20), expected = got;
+      reference_ops().soft_cap(5, expected.data(), n);
+      level().soft_cap(5, got.data(), n);
+      QCOMPARE(mismatch(got, expected, [](std::size_t) { return 5 * 8 * kUnit; }), QString());
+      got = expected;
+      reference_ops().multiply_into(x.data(), expected.data(), n);
+      level().multiply_into(x.data(), got.data(), n);
+      reference_ops().scale(0.3f, expected.data(), n);
+      level().scale(0.3f, got.data(), n);
+      QVERIFY(got == expected);
+    }
+  }
+
   void attention_data() { levels(); }
   // A score errs by (dim + 2) u Q, Q = scale · Σ |q k|; so each weight by twice that relatively, the sums of n weights by
   // n u, and the output by that times the largest value.
@@ -211,6 +256,47 @@ class OpsTest : public QObject {
       // |q| < 10, |k| < 5 for normal draws of this many; Q <= sqrt(dim) · mean |q k| stays below 3 sqrt(dim).
       const double q = 3 * std::sqrt(static_cast<double>(c.dim));
       const double allowed = kUnit * (2 * static_cast<double>(c.dim + 2) * q + static_cast<double>(positions)) * 5;
+      QCOMPARE(mismatch(got, expected, [&](std::size_t) { return allowed; }), QString());
+    }
+  }
+
+  void other_attention_data() { levels(); }
+  // As above; a capped score errs by 8 u cap more, a biased one by its rounding.
+  void other_attention() {
+    struct Case { std::int64_t tokens, past, dim; bool bidirectional; float cap; bool bias; };
+    for (const Case& c : {Case{1, 0, 32, true, 0, false}, Case{3, 0, 16, true, 0, true}, Case{70, 0, 32, true, 0, false},
+                          Case{51, 0, 24, true, 0, true}, Case{60, 7, 32, false, 5, false}, Case{2, 40, 20, false, 2, true}}) {
+      constexpr std::int64_t kHeads = 2;
+      const std::size_t n = static_cast<std::size_t>((c.past + c.tokens) * kHeads * c.dim);
+      const std::vector<float> query = random_floats(n, 1, 2), keys = random_floats(n, 2), values = random_floats(n, 3);
+      const std::int64_t span = c.past + c.tokens;
+      const std::vector<float> bias = random_floats(static_cast<std::size_t>(kHeads * (2 * span - 1)), 6);
+      AttentionArgs args{};
+      args.query = query.data();
+      args.keys = keys.data();
+      args.values = values.data();
+      args.q_stride = args.out_stride = kHeads * c.dim;
+      args.tokens = c.tokens;
+      args.past = c.past;
+      args.kv_heads = kHeads;
+      args.head_dim = c.dim;
+      args.group = 1;
+      args.scale = 1 / std::sqrt(static_cast<float>(c.dim));
+      args.bidirectional = c.bidirectional;
+      args.soft_cap = c.cap;
+      args.bias = c.bias ? bias.data() : nullptr;
+      args.bias_stride = 2 * span - 1;
+      args.bias_zero = span - 1;
+      std::vector<float> scratch(attention_scratch_floats(args)), expected(n), got(n);
+      for (std::int64_t h = 0; h < kHeads; ++h) {
+        args.out = expected.data();
+        reference_ops().attention(args, h, 0, c.tokens, scratch.data());
+        args.out = got.data();
+        level().attention(args, h, 0, c.tokens, scratch.data());
+      }
+      const double q = 3 * std::sqrt(static_cast<double>(c.dim));
+      const double score = static_cast<double>(c.dim + 2) * q + 8 * static_cast<double>(c.cap) + 2 * q;
+      const double allowed = kUnit * (2 * score + static_cast<double>(span)) * 5;
       QCOMPARE(mismatch(got, expected, [&](std::size_t) { return allowed; }), QString());
     }
   }

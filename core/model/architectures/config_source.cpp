@@ -142,6 +142,37 @@ Result<std::optional<std::vector<double>>> ConfigSource::numbers(const ConfigKey
   return out;
 }
 
+Result<std::optional<std::vector<std::string>>> ConfigSource::texts(const ConfigKey& key) const {
+  if (!has(key)) return std::optional<std::vector<std::string>>{};
+  std::optional<std::vector<std::string>> out;
+  if (gguf_) {
+    if (const MetadataArray* array = checkpoint_->metadata.array_at(spelled(key)))
+      if (const auto* values = std::get_if<std::vector<std::string>>(&array->values)) out = *values;
+  } else if (const auto* found = document_->find(key.json); found->is_array()) {
+    out.emplace();
+    for (const auto& x : *found) {
+      if (!x.is_string()) return error(key, "a list of texts", shown(x));
+      out->push_back(x.get<std::string>());
+    }
+  }
+  if (!out) return error(key, "a list of texts", "another kind");
+  return out;
+}
+
+Result<std::optional<std::vector<std::string>>> ConfigSource::numbered_texts(const ConfigKey& key, std::size_t most) const {
+  if (gguf_ || !has(key)) return std::optional<std::vector<std::string>>{};
+  const auto* found = document_->find(key.json);
+  const auto bad = [&] { return error(key, fmt::format("names numbered from 0, at most {}", most), shown(*found)); };
+  if (!found->is_object() || found->size() > most) return bad();
+  std::vector<std::string> out(found->size());
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    const auto name = found->find(std::to_string(i));
+    if (name == found->end() || !name->is_string()) return bad();
+    out[i] = name->get<std::string>();
+  }
+  return std::optional<std::vector<std::string>>{std::move(out)};
+}
+
 Result<std::optional<std::int64_t>> ConfigSource::count(const ConfigKey& key, std::int64_t limit) const {
   RETORT_TRY(const std::optional<double> value, number(key));
   if (!value) return std::optional<std::int64_t>{};

@@ -37,6 +37,9 @@ class ConfigSource {
   Result<std::optional<std::string>> text(const ConfigKey& key) const;
   Result<std::optional<bool>> flag(const ConfigKey& key) const;
   Result<std::optional<std::vector<double>>> numbers(const ConfigKey& key) const;
+  Result<std::optional<std::vector<std::string>>> texts(const ConfigKey& key) const;
+  // The names of an object {"0": "negative", …} in the order of their numbers, at most `most`. JSON only.
+  Result<std::optional<std::vector<std::string>>> numbered_texts(const ConfigKey& key, std::size_t most) const;
   // A whole number in [1, limit]. Errors: kCorrupt.
   Result<std::optional<std::int64_t>> count(const ConfigKey& key, std::int64_t limit) const;
   // "llama.block_count" or "num_hidden_layers": as the file says it.

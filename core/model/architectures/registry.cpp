@@ -11,6 +11,31 @@ namespace retort {
 const std::vector<Architecture>& architectures() {
   static const std::vector<Architecture> list = {
       llama_architecture(),
+      mistral_architecture(),
+      mixtral_architecture(),
+      qwen2_architecture(),
+      qwen2_moe_architecture(),
+      qwen3_architecture(),
+      qwen3_moe_architecture(),
+      gemma_architecture(),
+      gemma2_architecture(),
+      gemma3_architecture(),
+      phi2_architecture(),
+      phi3_architecture(),
+      smollm3_architecture(),
+      olmo2_architecture(),
+      granite_architecture(),
+      starcoder2_architecture(),
+      stablelm_architecture(),
+      cohere_architecture(),
+      gpt2_architecture(),
+      gptneox_architecture(),
+      bert_architecture(),
+      distilbert_architecture(),
+      roberta_architecture(),
+      electra_architecture(),
+      albert_architecture(),
+      mpnet_architecture(),
   };
   return list;
 }

@@ -53,10 +53,13 @@ std::string_view json_object(const ConfigSource& source) {
   return "";
 }
 
-Result<void> read_json(const ConfigSource& source, const ModelConfig& config, RopeConfig& rope) {
-  RETORT_CHECK(read_into(source, {"rope_theta", ""}, rope.theta));
-  double part = 1;
-  RETORT_CHECK(read_into(source, {"partial_rotary_factor", ""}, part));
+Result<void> read_json(const ConfigSource& source, const ModelConfig& config, const RopeDefaults& otherwise, RopeConfig& rope) {
+  rope.theta = otherwise.theta;
+  rope.interleaved = otherwise.folder_interleaved;
+  double part = otherwise.part;
+  // GPT-NeoX's names come last.
+  for (const std::string_view name : {"rope_theta", "rotary_emb_base"}) RETORT_CHECK(read_into(source, {name, ""}, rope.theta));
+  for (const std::string_view name : {"partial_rotary_factor", "rotary_pct"}) RETORT_CHECK(read_into(source, {name, ""}, part));
   const std::string_view object = json_object(source);
   if (!object.empty()) {
     const auto path = [&](std::string_view name) { return fmt::format("{}.{}", object, name); };
@@ -111,8 +114,8 @@ Result<std::vector<float>> factor_tensor(const Checkpoint& checkpoint, std::stri
 }
 
 Result<void> read_gguf(const ConfigSource& source, const ModelConfig& config, const Checkpoint& checkpoint,
-                       RopeConfig& rope) {
-  rope.interleaved = true;
+                       const RopeDefaults& otherwise, RopeConfig& rope) {
+  rope.interleaved = otherwise.gguf_interleaved;
   RETORT_CHECK(read_into(source, {"", "rope.freq_base"}, rope.theta));
   RETORT_TRY(const auto rotary, source.count({"", "rope.dimension_count"}, config.head_dim));
   rope.rotary = rotary.value_or(config.head_dim);
@@ -150,9 +153,28 @@ Result<void> read_gguf(const ConfigSource& source, const ModelConfig& config, co
 
 }  // namespace
 
-Result<RopeConfig> read_rope(const ConfigSource& source, const ModelConfig& config, const Checkpoint& checkpoint) {
+Result<RopeConfig> read_rope(const ConfigSource& source, const ModelConfig& config, const Checkpoint& checkpoint,
+                             const RopeDefaults& otherwise) {
   RopeConfig rope;
-  RETORT_CHECK(source.gguf() ? read_gguf(source, config, checkpoint, rope) : read_json(source, config, rope));
+  RETORT_CHECK(source.gguf() ? read_gguf(source, config, checkpoint, otherwise, rope)
+                             : read_json(source, config, otherwise, rope));
+  return rope;
+}
+
+Result<RopeConfig> read_local_rope(const ConfigSource& source, const ModelConfig& config, double theta) {
+  RopeConfig rope;
+  rope.theta = theta;
+  rope.rotary = config.head_dim;
+  for (const ConfigKey& key : {ConfigKey{"rope_local_base_freq", "rope.freq_base_swa"},
+                               ConfigKey{"rope_parameters.sliding_attention.rope_theta", ""}})
+    RETORT_CHECK(read_into(source, key, rope.theta));
+  const ConfigKey type_key{"rope_parameters.sliding_attention.rope_type", ""};
+  RETORT_TRY(const auto type, source.text(type_key));
+  if (const std::string name = type.value_or("default"); name != "default") {
+    Error error = source.error(type_key, "default", name.substr(0, 60));
+    error.code = ErrorCode::kUnsupported;
+    return error;
+  }
   return rope;
 }
 

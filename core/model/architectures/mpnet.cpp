@@ -1,0 +1,88 @@
+// MPNet (Song et al. 2020): BERT without token types, with a bias on scores by relative position, the same in all layers.
+#include "core/model/architectures/decoder_parts.h"
+#include "core/model/architectures/encoder.h"
+#include "core/model/architectures/list.h"
+
+namespace retort {
+namespace {
+
+using What = HeadStep::What;
+
+constexpr std::array kCounts = {
+    counts::kVocabulary, counts::kHidden, counts::kLayers, counts::kHeads, counts::kFeedForward,
+    CountRow{{"max_position_embeddings", "context_length"}, &ModelConfig::positions, true},
+    CountRow{{"relative_attention_num_buckets", ""}, &ModelConfig::relative_buckets, false},
+};
+
+constexpr std::array kParts = {
+    PartRow{Part::kEmbedding, "token_embd", "mpnet.embeddings.word_embeddings", Dim::kVocabulary, Dim::kHidden},
+    PartRow{Part::kPositions, "position_embd", "mpnet.embeddings.position_embeddings", Dim::kPositions, Dim::kHidden},
+    PartRow{Part::kEmbeddingNorm, "token_embd_norm", "mpnet.embeddings.LayerNorm", Dim::kHidden, Dim::kNone}.with_bias(),
+    PartRow{Part::kRelativeBias, "attn_rel_b", "mpnet.encoder.relative_attention_bias", Dim::kBuckets, Dim::kHeads},
+    PartRow{Part::kQuery, "blk.{}.attn_q", "mpnet.encoder.layer.{}.attention.attn.q", Dim::kHidden, Dim::kHidden}.with_bias(),
+    PartRow{Part::kKey, "blk.{}.attn_k", "mpnet.encoder.layer.{}.attention.attn.k", Dim::kHidden, Dim::kHidden}.with_bias(),
+    PartRow{Part::kValue, "blk.{}.attn_v", "mpnet.encoder.layer.{}.attention.attn.v", Dim::kHidden, Dim::kHidden}.with_bias(),
+    PartRow{Part::kAttentionOutput, "blk.{}.attn_output", "mpnet.encoder.layer.{}.attention.attn.o", Dim::kHidden, Dim::kHidden}.with_bias(),
+    PartRow{Part::kPostAttentionNorm, "blk.{}.attn_output_norm", "mpnet.encoder.layer.{}.attention.LayerNorm", Dim::kHidden, Dim::kNone}.with_bias(),
+    PartRow{Part::kUp, "blk.{}.ffn_up", "mpnet.encoder.layer.{}.intermediate.dense", Dim::kFeedForward, Dim::kHidden}.with_bias(),
+    PartRow{Part::kDown, "blk.{}.ffn_down", "mpnet.encoder.layer.{}.output.dense", Dim::kHidden, Dim::kFeedForward}.with_bias(),
+    PartRow{Part::kPostFeedForwardNorm, "blk.{}.layer_output_norm", "mpnet.encoder.layer.{}.output.LayerNorm", Dim::kHidden, Dim::kNone}.with_bias(),
+};
+
+constexpr std::array kMasked = {
+    HeadStep{What::kDense, "lm_head.dense", "mlm.dense", Dim::kHidden},
+    HeadStep{.what = What::kActivation, .activation = kernels::Activation::kGelu},
+    HeadStep{What::kNorm, "lm_head.layer_norm", "mlm.norm", Dim::kHidden},
+    HeadStep{.what = What::kVocabulary, .name = "lm_head.decoder", .canonical = "output", .columns = Dim::kHidden, .bias = "lm_head.bias"},
+};
+constexpr std::array kSequence = {
+    HeadStep{What::kDense, "classifier.dense", "cls"},
+    HeadStep{.what = What::kActivation, .activation = kernels::Activation::kTanh},
+    HeadStep{What::kDense, "classifier.out_proj", "cls.output", Dim::kLabels},
+};
+constexpr std::array kHeads = {
+    HeadRow{"MPNetForMaskedLM", HeadKind::kMaskedToken, false, kMasked},
+    HeadRow{"MPNetForSequenceClassification", HeadKind::kSequenceLabels, true, kSequence},
+    HeadRow{"MPNetForTokenClassification", HeadKind::kTokenLabels, false, heads::kClassifier},
+    HeadRow{"MPNetModel", HeadKind::kNone},
+    HeadRow{"mpnet", HeadKind::kNone},
+};
+constexpr std::array kFlags = {flags::kTiedUnlessSaid};
+// Relative positions of the kind that BERT's classes also know, cross attention and causal masks compute something else.
+constexpr std::array kRefused = {ConfigKey{"is_decoder", ""},
+                                 ConfigKey{"add_cross_attention", ""}};
+
+Result<void> adjust(const ConfigSource& source, ModelConfig& config) {
+  RETORT_CHECK(check_absolute_positions(source));
+  if (config.relative_buckets == 0) config.relative_buckets = 32;   // the class's own default
+  // Exact buckets are a quarter of them, and the logarithm needs two.
+  if (config.relative_buckets < 8 || config.relative_buckets % 4 != 0 || config.relative_buckets > 256)
+    return source.error({"relative_attention_num_buckets", ""}, "8 to 256, a multiple of 4", std::to_string(config.relative_buckets));
+  // Positions count from the one after the padding's, and padding doesn't count.
+  RETORT_CHECK(read_padded_positions(source, config));
+  config.context = config.positions;
+  return {};
+}
+
+constexpr EncoderTraits kTraits = {
+    .base = {.id = "mpnet", .counts = kCounts, .parts = kParts, .flags = kFlags, .refused = kRefused,
+             .epsilon = {"layer_norm_eps", "attention.layer_norm_epsilon"}, .epsilon_otherwise = 1e-12,
+             .activation_otherwise = "gelu", .layer_norm = true, .rotary = false, .folder_prefix = "mpnet.", .adjust = adjust},
+    .heads = kHeads};
+
+Result<ModelConfig> configure(const Checkpoint& checkpoint) { return configure_encoder(kTraits, checkpoint); }
+Result<Graph> build(const ModelConfig& config, const Checkpoint& checkpoint) {
+  return build_encoder(kTraits, config, checkpoint);
+}
+
+}  // namespace
+
+Architecture mpnet_architecture() {
+  return {"mpnet", {}, {"MPNetForMaskedLM",
+          "MPNetForSequenceClassification",
+          "MPNetForTokenClassification",
+          "MPNetModel",
+          "mpnet"}, configure, build};
+}
+
+}  // namespace retort

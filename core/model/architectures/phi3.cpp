@@ -1,0 +1,32 @@
+// Phi-3, 3.5 and 4-mini (Abdin et al. 2024): Llama with fused q, k, v and gate, up; LongRoPE.
+#include "core/model/architectures/decoder_parts.h"
+#include "core/model/architectures/list.h"
+
+namespace retort {
+namespace {
+
+constexpr std::array kParts = {
+    parts::kEmbedding, parts::kAttentionNorm,
+    PartRow{Part::kQkv, "blk.{}.attn_qkv", "model.layers.{}.self_attn.qkv_proj", Dim::kQkv, Dim::kHidden},
+    parts::kOutput, parts::kFeedForwardNorm,
+    PartRow{Part::kGateUp, "blk.{}.ffn_up", "model.layers.{}.mlp.gate_up_proj", Dim::kGateUp, Dim::kHidden},
+    parts::kDown, parts::kFinalNorm, parts::kHead,
+};
+
+constexpr std::array kFlags = {flags::kTied};
+
+constexpr DecoderTraits kTraits = {.id = "phi3", .counts = counts::kSliding, .parts = kParts, .flags = kFlags,
+                                    .epsilon_otherwise = 1e-5};
+
+Result<ModelConfig> configure(const Checkpoint& checkpoint) { return configure_decoder(kTraits, checkpoint); }
+Result<Graph> build(const ModelConfig& config, const Checkpoint& checkpoint) {
+  return build_decoder(kTraits, config, checkpoint);
+}
+
+}  // namespace
+
+Architecture phi3_architecture() {
+  return {"phi3", {"phi3"}, {"Phi3ForCausalLM", "phi3"}, configure, build};
+}
+
+}  // namespace retort

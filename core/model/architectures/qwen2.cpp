@@ -1,0 +1,30 @@
+// Qwen2 and 2.5 (Yang et al. 2024), DeepSeek's distilled Qwens: Llama with biases on q, k and v.
+#include "core/model/architectures/decoder_parts.h"
+#include "core/model/architectures/list.h"
+
+namespace retort {
+namespace {
+
+constexpr std::array kParts = {
+    parts::kEmbedding, parts::kAttentionNorm, parts::kQuery.with_bias(), parts::kKey.with_bias(), parts::kValue.with_bias(),
+    parts::kOutput, parts::kFeedForwardNorm, parts::kGate, parts::kUp, parts::kDown,
+    parts::kFinalNorm, parts::kHead,
+};
+
+constexpr std::array kFlags = {flags::kTied};
+
+constexpr DecoderTraits kTraits = {.id = "qwen2", .counts = counts::kSliding, .parts = kParts, .flags = kFlags,
+                                    .adjust = read_qwen_window};
+
+Result<ModelConfig> configure(const Checkpoint& checkpoint) { return configure_decoder(kTraits, checkpoint); }
+Result<Graph> build(const ModelConfig& config, const Checkpoint& checkpoint) {
+  return build_decoder(kTraits, config, checkpoint);
+}
+
+}  // namespace
+
+Architecture qwen2_architecture() {
+  return {"qwen2", {"qwen2"}, {"Qwen2ForCausalLM", "qwen2"}, configure, build};
+}
+
+}  // namespace retort
