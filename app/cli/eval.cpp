@@ -1,4 +1,4 @@
-// `retort eval MODEL --task T --data F`: perplexity, kld, choice, exact, with intervals.
+// `retort eval MODEL --task T --data F`: perplexity, kld, choice, exact, classification, with intervals.
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
@@ -30,6 +30,7 @@ Result<DataSet> pick(const Options& options) {
   RETORT_TRY(std::vector<DataSet> sets, read_data(options.data));
   const auto fits = [&](DataKind kind) {
     if (options.task == "choice") return kind == DataKind::kChoice;
+    if (options.task == "classification") return kind == DataKind::kLabelled;
     if (options.task == "exact") return kind == DataKind::kExact || kind == DataKind::kLastWord;
     return kind == DataKind::kText;
   };
@@ -65,6 +66,7 @@ Result<void> run(const Options& options, Context& context) {
   show_progress(context);
   const auto evaluated = [&]() -> Result<Evaluation> {
     if (options.task == "kld") return evaluate_kld(options, *backend, *session, *model, data, context.job);
+    if (options.task == "classification") return evaluate_classification(*session, *model, data, options.evaluate, context.job);
     if (options.task == "choice") return evaluate_choice(*session, *model, data, options.evaluate, context.job);
     if (options.task == "exact") return evaluate_exact(*session, *model, data, options.evaluate, context.job);
     return evaluate_text(*session, *model, data, options.evaluate, nullptr, nullptr, nullptr, context.job);
@@ -91,9 +93,9 @@ Result<void> run(const Options& options, Context& context) {
 
 void add_eval(CLI::App& app, Context& context) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand("eval", "Measure quality: perplexity, KL divergence, choices, exact answers");
+  CLI::App* command = app.add_subcommand("eval", "Measure quality: perplexity, KL divergence, choices, exact answers, classes");
   command->add_option("model", options->model, "GGUF file, Hugging Face folder or candidate")->required();
-  command->add_option("--task", options->task, "What to measure")->required()->check(CLI::IsMember({"perplexity", "kld", "choice", "exact"}));
+  command->add_option("--task", options->task, "What to measure")->required()->check(CLI::IsMember({"perplexity", "kld", "choice", "exact", "classification"}));
   command->add_option("--data", options->data, "Text or JSONL")->required();
   command->add_option("--reference", options->reference, "The original, for --task kld");
   command->add_option("--examples", options->examples, "Write per-example results to this JSONL file");

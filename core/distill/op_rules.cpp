@@ -17,7 +17,7 @@ constexpr std::array kRules = {
            .forward = attention_forward, .backward = attention_backward},
     // The planner itself hands an addition's gradient on.
     OpRule{.op = Op::kAdd, .name = "addition", .in_place = true, .forward = add_forward, .backward = copy},
-    OpRule{.op = Op::kSiluGate, .name = "gate", .reads = Reads::kInputs, .cheap = true, .gradient_in_place = true,
+    OpRule{.op = Op::kGate, .name = "gate", .reads = Reads::kInputs, .cheap = true, .gradient_in_place = true,
            .writes_all = true, .forward = silu_gate_forward, .backward = silu_gate_backward},
 };
 constexpr OpRule kUnknown{.op = Op::kEmbedding, .name = "an operation without gradients"};

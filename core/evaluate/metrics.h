@@ -22,7 +22,7 @@ struct Figure {
 // What one evaluation gave. `figures` by the names of `--json`: perplexity, kld_mean, kld_median, kld_p99, kld_p999,
 // top1_agreement, accuracy …
 struct Evaluation {
-  std::string task;                    // "perplexity", "kld", "choice", "exact"
+  std::string task;                    // "perplexity", "kld", "choice", "exact", "classification"
   std::int64_t n = 0;                  // scored tokens or examples
   std::map<std::string, Figure> figures;
   std::string activations;             // "f32", "q8"
@@ -75,5 +75,10 @@ Result<Evaluation> evaluate_choice(Session& session, const Model& model, const D
 // (no letter or digit follows). Last-word sets (context, target) are scored the same way.
 Result<Evaluation> evaluate_exact(Session& session, const Model& model, const DataSet& data,
                                   const EvaluateOptions& options, const JobContext& job);
+// The class whose logit is greatest, for each labelled text: accuracy and macro_f1 (over the classes that were given or
+// answered). Texts are cut to max_tokens, special tokens kept. Errors: kUnsupported (no sequence classifier), kBadData
+// (labels that the model doesn't have).
+Result<Evaluation> evaluate_classification(Session& session, const Model& model, const DataSet& data,
+                                           const EvaluateOptions& options, const JobContext& job);
 
 }  // namespace retort

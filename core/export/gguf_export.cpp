@@ -85,6 +85,9 @@ class GgufExporter {
   Result<void> add_weight(std::size_t index) {
     const WeightSpec& spec = model_.graph.weights[index];
     const WeightHandle& held = model_.weights[index];
+    if (spec.stored == Stored::kStacked)
+      return Error{.code = ErrorCode::kUnsupported, .file = path_.string(), .place = spec.source_name,
+                   .expected = "weights of their own", .found = "experts stacked in one tensor"};
     const auto wish = request_.weights.find(spec.name);
     const TensorType type = wish == request_.weights.end() ? held.type : wish->second.type;
     if (type == TensorType::kI8 || kernels::traits(type).ggml_id < 0) return refuse_type(spec.name, type);
@@ -124,7 +127,7 @@ class GgufExporter {
   }
 
   bool turns(std::string_view name) const noexcept {
-    if (model_.config.rope.interleaved) return false;
+    if (!folder_ || model_.config.rope.interleaved) return false;   // GGUF keeps its own order
     const auto dot = name.rfind('.');
     const std::string_view base = dot == std::string_view::npos ? name : name.substr(0, dot);
     return base.ends_with(".attn_q") || base.ends_with(".attn_k");

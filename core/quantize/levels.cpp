@@ -39,6 +39,9 @@ std::int64_t layer_of(std::string_view name) noexcept {
 // Matrices are quantized; norms, biases and other vectors are not.
 bool takes_level(const WeightSpec& weight) noexcept {
   const std::string_view name = weight.name;
+  // Small tables that every token reads, and routers, whose choice is all or nothing: llama.cpp keeps them too.
+  for (const std::string_view kept : {"position_embd.", "token_types.", "attn_rel_b.", ".ffn_gate_inp.", ".ffn_gate_inp_shexp."})
+    if (name.find(kept) != std::string_view::npos) return false;
   return weight.shape.size() >= 2 && name.ends_with("weight") && !name.ends_with("_norm.weight");
 }
 

@@ -17,6 +17,8 @@ Digest tensor_key(const Model& source, const Digest& source_digest, const Derive
   const Quantizer* quantizer = find_quantizer(tensor.type);
   DigestBuilder key;
   key.text("tensor 1").digest(source_digest).text(source.graph.weights[id].source_name);
+  // Of a stacked tensor, which part.
+  if (source.graph.weights[id].stored == Stored::kStacked) key.text("part").number(static_cast<std::uint64_t>(source.graph.weights[id].part));
   key.text(name_of(source.weights[id].type)).text(name_of(tensor.type)).number(quantizer ? quantizer->version() : 0);
   if (tensor.takes_importance) key.text("importance").digest(importance).text(tensor.name);
   return key.finish();

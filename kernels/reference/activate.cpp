@@ -10,8 +10,9 @@ double value_of(Activation f, double x) {
     case Activation::kSilu: return x / (1 + std::exp(-x));
     case Activation::kGelu: return x * std::erfc(-x / std::sqrt(2.0)) / 2;
     case Activation::kGeluTanh: {
+      // (1 + tanh u) / 2 = 1 / (1 + e^-2u), where nothing cancels.
       const double root = std::sqrt(2 / std::acos(-1.0));
-      return x * (1 + std::tanh(root * (x + 0.044715 * x * x * x))) / 2;
+      return x / (1 + std::exp(-2 * root * (x + 0.044715 * x * x * x)));
     }
     case Activation::kGeluQuick: return x / (1 + std::exp(-1.702 * x));
     case Activation::kRelu: return x < 0 ? 0 : x;

@@ -55,9 +55,12 @@ constexpr std::array kRefused = {ConfigKey{"is_decoder", ""},
 Result<void> adjust(const ConfigSource& source, ModelConfig& config) {
   RETORT_CHECK(check_absolute_positions(source));
   if (config.relative_buckets == 0) config.relative_buckets = 32;   // the class's own default
-  // Exact buckets are a quarter of them, and the logarithm needs two.
-  if (config.relative_buckets < 8 || config.relative_buckets % 4 != 0 || config.relative_buckets > 256)
-    return source.error({"relative_attention_num_buckets", ""}, "8 to 256, a multiple of 4", std::to_string(config.relative_buckets));
+  // transformers computes with 32 whatever the configuration says.
+  if (config.relative_buckets != 32) {
+    Error error = source.error({"relative_attention_num_buckets", ""}, "32", std::to_string(config.relative_buckets));
+    error.code = ErrorCode::kUnsupported;
+    return error;
+  }
   // Positions count from the one after the padding's, and padding doesn't count.
   RETORT_CHECK(read_padded_positions(source, config));
   config.context = config.positions;

@@ -9,6 +9,7 @@ constexpr std::array kCounts = {
     counts::kVocabulary, counts::kHidden, counts::kLayers, counts::kHeads, counts::kKeyHeads, counts::kHeadDim,
     counts::kContext, counts::kWindow,
     CountRow{{"intermediate_size", "feed_forward_length"}, &ModelConfig::feed_forward, false},
+    CountRow{{"num_local_experts", ""}, &ModelConfig::experts, false},   // transformers 5
     CountRow{{"num_experts", "expert_count"}, &ModelConfig::experts, true},
     counts::kExpertsUsed,
     CountRow{{"moe_intermediate_size", "expert_feed_forward_length"}, &ModelConfig::expert_feed_forward, false},
@@ -55,7 +56,7 @@ Result<Graph> build(const ModelConfig& config, const Checkpoint& checkpoint) {
 }  // namespace
 
 Architecture qwen2_moe_architecture() {
-  return {"qwen2_moe", {"qwen2moe"}, {"Qwen2MoeForCausalLM", "qwen2_moe"}, configure, build};
+  return {"qwen2moe", {"qwen2moe"}, {"Qwen2MoeForCausalLM", "qwen2_moe"}, configure, build};
 }
 
 }  // namespace retort
