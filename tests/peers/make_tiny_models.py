@@ -2,7 +2,7 @@
 """Makes the tiny models of tests/data/models: random weights, and what transformers computes with them in float32.
 
     pip install torch transformers safetensors numpy
-    make_tiny_models.py OUT [NAME ...]
+    make_tiny_models.py OUT [NAME ...]      the plain ones only if named
 
 Each folder: config.json, model.safetensors (float16, so that a folder stays below 150 KB) and reference.safetensors:
 input_ids [2, 20] (encoders also attention_mask with a padded second row, and token_type_ids), logits, last_hidden_state;
@@ -43,6 +43,16 @@ DECODERS = {
                                                           moe_intermediate_size=24, norm_topk_prob=True)),
     "gpt-neox-serial": (t.GPTNeoXForCausalLM, t.GPTNeoXConfig(**SMALL, use_parallel_residual=False, attention_bias=False)),
     "qwen2-window": (t.Qwen2ForCausalLM, t.Qwen2Config(**GROUPED, use_sliding_window=True, sliding_window=8, max_window_layers=1)),
+}
+
+# Only what GGUF can state: the published models' query scales and layer patterns. For tiny_gguf_peer.py.
+PLAIN_DECODERS = {
+    "gemma2-plain": (t.Gemma2ForCausalLM, t.Gemma2Config(**GROUPED, head_dim=12, query_pre_attn_scalar=12, sliding_window=8)),
+    "gemma3-plain": (t.Gemma3ForCausalLM, t.Gemma3TextConfig(**dict(GROUPED, num_hidden_layers=7), head_dim=12,
+                                                            query_pre_attn_scalar=12, sliding_window=8)),
+    "smollm3-plain": (t.SmolLM3ForCausalLM, t.SmolLM3Config(**dict(GROUPED, num_hidden_layers=5))),
+    "qwen2-moe-plain": (t.Qwen2MoeForCausalLM, t.Qwen2MoeConfig(**GROUPED, num_experts=5, num_experts_per_tok=2,
+                                                                moe_intermediate_size=24, shared_expert_intermediate_size=40)),
 }
 
 LABELS = dict(id2label={0: "bad", 1: "good", 2: "so so"}, label2id={"bad": 0, "good": 1, "so so": 2})
@@ -94,7 +104,7 @@ def make(name, model_class, config, out):
         logits = model(**inputs).logits
         base = getattr(model, model.base_model_prefix)
         hidden = base(**inputs).last_hidden_state
-        if name in DECODERS:
+        if name not in ENCODERS:
             sequence = ids[:1]
             for _ in range(GREEDY):
                 sequence = torch.cat([sequence, model(input_ids=sequence).logits[:, -1:].argmax(-1)], 1)
@@ -109,8 +119,8 @@ def make(name, model_class, config, out):
 
 def main():
     out, names = pathlib.Path(sys.argv[1]), sys.argv[2:]
-    for name, (model_class, config) in {**DECODERS, **ENCODERS}.items():
-        if not names or name in names:
+    for name, (model_class, config) in {**DECODERS, **ENCODERS, **PLAIN_DECODERS}.items():
+        if name in names or (not names and name not in PLAIN_DECODERS):
             make(name, model_class, config, out)
 
 

@@ -101,6 +101,10 @@ Result<void> derive(const DecoderTraits& traits, const ConfigSource& source, con
   if (config.heads % config.kv_heads != 0)
     return source.error({"num_key_value_heads", "attention.head_count_kv"},
                         fmt::format("a divisor of {}", config.heads), std::to_string(config.kv_heads));
+  // Both are below 2^31, their product is not.
+  if (config.heads * config.head_dim > kLargestCount)
+    return source.error({"head_dim", "attention.key_length"}, fmt::format("at most {} for {} heads", kLargestCount / config.heads, config.heads),
+                        std::to_string(config.head_dim));
   if (config.experts_used > config.experts)
     return source.error({"num_experts_per_tok", "expert_used_count"}, fmt::format("1 to {}", config.experts),
                         std::to_string(config.experts_used));
@@ -164,6 +168,15 @@ Result<void> read_rotary(const DecoderTraits& traits, const ConfigSource& source
   const RopeDefaults otherwise{.theta = traits.theta_otherwise, .part = traits.rotary_part_otherwise,
                                .gguf_interleaved = traits.gguf_interleaved, .folder_interleaved = traits.folder_interleaved};
   RETORT_TRY(config.rope, read_rope(source, config, checkpoint, otherwise));
+  return {};
+}
+
+Result<void> check_numbers(const ConfigSource& source, const ModelConfig& config) {
+  const std::pair<const char*, double> numbers[] = {{"attention scale", config.attention_scale},
+                                                    {"attention soft cap", config.attention_soft_cap},
+                                                    {"final soft cap", config.final_soft_cap}};
+  for (const auto& [name, value] : numbers)
+    if (!(value >= 0)) return source.error({name, name}, "0 or more", fmt::format("{}", value));
   return {};
 }
 
@@ -264,6 +277,7 @@ Result<ModelConfig> configure_decoder(const DecoderTraits& traits, const Checkpo
   RETORT_CHECK(read_rotary(traits, source, checkpoint, config));
   if (traits.adjust) RETORT_CHECK(traits.adjust(source, config));
   RETORT_CHECK(check_activation(traits, source, config));
+  RETORT_CHECK(check_numbers(source, config));
   RETORT_CHECK(check_layers(source, config));
   if (traits.rotary) RETORT_CHECK(check_ropes(config, checkpoint));
   return config;

@@ -195,14 +195,14 @@ class Builder : GraphBuilder {
 
 Result<Graph> build_decoder(const DecoderTraits& traits, const ModelConfig& config, const Checkpoint& checkpoint) {
   // The graph's size is in the hands of the file: don't build more than it can have tensors for.
-  constexpr std::uint64_t kMostExperts = 4096;
+  constexpr std::uint64_t kMostExperts = 4096, kMostStacked = 1 << 17;
   const std::uint64_t tensors = checkpoint.tensors.size(), experts = static_cast<std::uint64_t>(config.experts);
   std::uint64_t sparse = 0;
   if (static_cast<std::uint64_t>(config.layers) <= tensors && experts <= kMostExperts)
     for (std::int64_t l = 0; l < config.layers; ++l) sparse += layer_has_experts(config, l) ? 1 : 0;
   // A stacked tensor holds all experts of a layer.
   const bool folder = checkpoint.format != CheckpointFormat::kGguf;
-  if (static_cast<std::uint64_t>(config.layers) > tensors || experts > kMostExperts || (folder && sparse * experts > tensors))
+  if (static_cast<std::uint64_t>(config.layers) > tensors || experts > kMostExperts || sparse * experts > (folder ? tensors : kMostStacked))
     return Error{.code = ErrorCode::kMissingPart, .file = checkpoint.path.string(),
                  .place = fmt::format("layers 0 to {}", config.layers - 1),
                  .expected = fmt::format("tensors for {} layers of {} experts", config.layers, config.experts),

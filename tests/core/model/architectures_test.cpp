@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 
 #include "core/model/encoder_input.h"
 #include "core/model/sampling.h"
@@ -86,6 +87,28 @@ class ArchitecturesTest : public QObject {
     else check_encoder(**session, *model, **file);
   }
 
+  void gguf_agrees_with_transformers_data() {
+    QTest::addColumn<QString>("name");
+    for (const char* name : {"cohere", "gemma2-plain", "gpt-neox-serial", "granite", "mixtral", "qwen2-moe-plain", "smollm3-plain"})
+      QTest::addRow("%s", name) << QString(name);
+  }
+  void gguf_agrees_with_transformers() {
+    QFETCH(QString, name);
+    const std::filesystem::path folder = kFolder.parent_path() / "models-gguf";
+    auto opened = open_model(folder / (name.toStdString() + ".gguf"));
+    QVERIFY2(opened.ok(), opened.ok() ? "" : (opened.error().place + ": " + opened.error().found).c_str());
+    const auto file = open_safetensors(folder / (name.toStdString() + ".safetensors"));
+    const auto made = make_backend("cpu", 2);
+    QVERIFY(file.ok() && made.ok());
+    RunOptions options;
+    options.activations = kernels::Activations::kF32;
+    options.cache_f16 = false;
+    options.context = 32;
+    const auto session = (*made)->compile(std::make_shared<const Model>(std::move(opened).value()), options);
+    QVERIFY(session.ok());
+    check_decoder(**session, **file);
+  }
+
   // Blocks of another size and one token at a time go through other kernels and the cache.
   void one_token_at_a_time_gives_the_same() {
     for (const char* name : {"smollm3", "gemma3-5layers", "qwen2-moe", "cohere"}) {
@@ -123,6 +146,38 @@ class ArchitecturesTest : public QObject {
     }
   }
 
+  // Every value of every configuration changed to something else: an error that names the place, or a model that runs.
+  void odd_configurations_do_no_harm_data() {
+    QTest::addColumn<QString>("name");
+    for (const auto& entry : std::filesystem::directory_iterator(kFolder))
+      if (entry.is_directory()) QTest::addRow("%s", entry.path().filename().c_str()) << QString::fromStdString(entry.path().filename().string());
+  }
+  void odd_configurations_do_no_harm() {
+    QFETCH(QString, name);
+    const auto opened = open_checkpoint(kFolder / name.toStdString());
+    const auto made = make_backend("cpu", 1);
+    QVERIFY(opened.ok() && made.ok());
+    const auto config = nlohmann::json::parse((*opened)->config_json);
+    const nlohmann::json odd = {nullptr, true, false, 0, -1, 1, 2, 3, 7, 64, 1e9, 2147483647, 4294967296.0, 1e300, -1e300, 0.5, 1e-300,
+                                "x", "", "gelu", nlohmann::json::array(), nlohmann::json::array({1, 2}),
+                                nlohmann::json::array({"full_attention"}), nlohmann::json::object()};
+    int ran = 0;
+    for (const auto& [key, value] : config.items()) {
+      for (const auto& other : odd) {
+        auto changed = config;
+        changed[key] = other;
+        ran += run_changed(**opened, changed.dump(), **made) ? 1 : 0;
+        if (!value.is_object()) continue;
+        for (const auto& [inner, unused] : value.items()) {
+          auto deeper = config;
+          deeper[key][inner] = other;
+          ran += run_changed(**opened, deeper.dump(), **made) ? 1 : 0;
+        }
+      }
+    }
+    QVERIFY(ran > 0);
+  }
+
   void heads_are_named() {
     const auto model = open_model(kFolder / "electra");
     QVERIFY(model.ok());
@@ -133,6 +188,23 @@ class ArchitecturesTest : public QObject {
   }
 
  private:
+  // Whether it opened and computed something.
+  static bool run_changed(const Checkpoint& source, std::string config_json, Backend& backend) {
+    auto changed = std::make_shared<Checkpoint>(source);
+    changed->config_json = std::move(config_json);
+    auto bound = bind_model(std::move(changed));
+    if (!bound.ok()) return false;
+    RunOptions options;
+    options.context = 4;
+    const auto session = backend.compile(std::make_shared<const Model>(std::move(bound).value()), options);
+    if (!session.ok()) return false;
+    const std::vector<TokenId> tokens = {3, 1, 4};
+    const std::vector<std::int32_t> positions = {2, 3, 4};
+    const std::vector<std::int64_t> lengths = {3};
+    if ((*session)->run(tokens, {}).ok()) return (*session)->logits(0, 3).ok();
+    return (*session)->encode({tokens, {}, positions, lengths}, {}).ok() && (*session)->logits(0, 1).ok();
+  }
+
   void check_decoder(Session& session, const Checkpoint& file) {
     const std::vector<std::int64_t> ids = numbers(file, "input_ids"), greedy = numbers(file, "greedy");
     const std::size_t length = static_cast<std::size_t>(file.find("input_ids")->columns()), batch = ids.size() / length;
