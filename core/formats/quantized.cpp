@@ -130,7 +130,12 @@ Result<void> ColumnGroups::check(const std::string& file) const {
 
 std::int64_t number_of(const json& config, const char* key, std::int64_t otherwise) {
   const auto found = config.find(key);
-  return found != config.end() && found->is_number_integer() ? found->get<std::int64_t>() : otherwise;
+  return found != config.end() ? bounded(*found, otherwise) : otherwise;
+}
+
+std::int64_t bounded(const json& value, std::int64_t otherwise) {
+  constexpr std::int64_t kLargest = std::int64_t{1} << 31;   // beyond any size, and sums of a few stay within 64 bits
+  return value.is_number_integer() ? std::clamp(value.get<std::int64_t>(), -kLargest, kLargest) : otherwise;
 }
 
 std::string text_of(const json& config, const char* key) {

@@ -169,9 +169,8 @@ std::vector<WeightScheme> schemes_of(const json& config) {
     if (scheme.format.empty()) scheme.format = text_of(config, "format");
     scheme.group_size = number_of(weights, "group_size", 0);
     const auto block = weights.find("block_structure");
-    if (block != weights.end() && block->is_array() && block->size() == 2 && (*block)[0].is_number_integer() &&
-        (*block)[1].is_number_integer())
-      scheme.blocks = {(*block)[0].get<std::int64_t>(), (*block)[1].get<std::int64_t>()};
+    if (block != weights.end() && block->is_array() && block->size() == 2)
+      scheme.blocks = {bounded((*block)[0], 1), bounded((*block)[1], 1)};
     schemes.push_back(std::move(scheme));
   }
   return schemes;
@@ -337,9 +336,7 @@ Result<void> assemble_compressed_tensors(const json& config, PartTable& table) {
 Result<void> assemble_fp8(const json& config, PartTable& table) {
   Blocks stated;
   const auto size = config.find("weight_block_size");
-  if (size != config.end() && size->is_array() && size->size() == 2 && (*size)[0].is_number_integer() &&
-      (*size)[1].is_number_integer())
-    stated = {(*size)[0].get<std::int64_t>(), (*size)[1].get<std::int64_t>()};
+  if (size != config.end() && size->is_array() && size->size() == 2) stated = {bounded((*size)[0], 1), bounded((*size)[1], 1)};
   Assembler assembler({}, table);
   for (const char* suffix : {".weight_scale_inv", ".weight_scale"})
     for (const std::string& base : table.bases(suffix)) RETORT_CHECK(assembler.plain(base, suffix, "FP8", stated));

@@ -112,6 +112,8 @@ Result<void> assemble_compressed_tensors(const nlohmann::json& config, PartTable
 Result<void> assemble_bitsandbytes(const nlohmann::json& config, PartTable& table);
 Result<void> assemble_fp8(const nlohmann::json& config, PartTable& table);
 
+// A whole number, cut to ±2^31; `otherwise` when it is none.
+std::int64_t bounded(const nlohmann::json& value, std::int64_t otherwise);
 // A whole number of the configuration, `otherwise` when absent or no number.
 std::int64_t number_of(const nlohmann::json& config, const char* key, std::int64_t otherwise);
 std::string text_of(const nlohmann::json& config, const char* key);

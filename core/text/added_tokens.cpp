@@ -145,7 +145,7 @@ void AddedTokens::build(const Normalizer* normalizer) {
       continue;
     }
     NormalText normal{to_valid_utf8(token.content), 0};
-    if (normalizer) normalizer->apply(normal);
+    if (normalizer && !token.as_is) normalizer->apply(normal);
     normalized_.add(normal.text, i);
     token.written = std::move(normal.text);
   }

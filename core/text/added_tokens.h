@@ -20,6 +20,7 @@ struct AddedToken {
   bool rstrip = false;       // and behind it
   bool normalized = true;    // found in normalized text, in its own normalized form
   bool special = false;      // left out by decode(…, skip_special)
+  bool as_is = false;        // with `normalized`: found in normalized text as it is written here
   std::string written{};     // what decoders see: the content, in its normal form when `normalized`; set by build()
 };
 

@@ -286,9 +286,10 @@ Value wordcount(const Value& v, const Arguments&) {
   return {words};
 }
 
-// map("upper") calls a filter, map(attribute="x") picks an attribute.
+// map("upper") calls a filter, map(attribute="x") picks an attribute. Whatever counts as false gives nothing, None too.
 Value map(const Value& v, const Arguments& a) {
   List out;
+  if (!v.truthy()) return make_list(std::move(out));
   const Value* attribute = a.find(99, "attribute");
   const Value* otherwise = a.find(99, "default");
   if (attribute == nullptr && (a.positional.empty() || a.positional[0].string() == nullptr))
@@ -304,8 +305,9 @@ Value map(const Value& v, const Arguments& a) {
   return make_list(std::move(out));
 }
 
-// select, reject and their attribute forms: keeps the items whose test gives `wanted`.
+// select, reject and their attribute forms: keeps the items whose test gives `wanted`. None has no items.
 Value pick(const Value& v, const Arguments& a, bool by_attribute, bool wanted) {
+  if (!v.truthy()) return make_list({});
   const std::size_t at = by_attribute ? 1 : 0;
   if (by_attribute && a.positional.empty()) fail(ErrorCode::kCorrupt, "selectattr without an attribute");
   List out;

@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 
+#include "core/text/folder_tokens.h"
 #include "core/text/gguf_pre_tokenizers.h"
 #include "core/text/pipeline.h"
 
@@ -98,21 +99,6 @@ AddedTokens added_of(const Tables& tables) {
     added.add({.id = static_cast<TokenId>(id), .content = content, .normalized = false, .special = type != kUserDefined});
   }
   return added;
-}
-
-// What surrounds a text, as the file or else its kind of tokenizer says.
-PostProcessor surround(const std::vector<TokenId>& before, const std::vector<TokenId>& after) {
-  if (before.empty() && after.empty()) return {};
-  PostProcessor::Templates templates;
-  const auto add = [&](std::vector<TemplatePart>& parts, int which) {
-    if (!before.empty()) parts.push_back({.type_id = which, .ids = before});
-    parts.push_back({.is_text = true, .which = which, .type_id = which, .ids = {}});
-    if (!after.empty()) parts.push_back({.type_id = which, .ids = after});
-  };
-  add(templates.single, 0);
-  add(templates.pair, 0);
-  add(templates.pair, 1);
-  return PostProcessor({std::move(templates)});
 }
 
 void set_bos_and_eos(PipelineParts& parts, const Metadata& metadata, const Tables& tables, bool adds_bos, bool adds_eos) {

@@ -3,6 +3,8 @@
 
 #include "core/text/gguf_tokenizer.h"
 #include "core/text/json_value.h"
+#include "core/text/older_files.h"
+#include "core/text/sentencepiece.h"
 #include "core/text/tokenizer.h"
 
 namespace retort {
@@ -24,6 +26,13 @@ void collect_ends(const std::string& json, std::size_t size, std::vector<TokenId
     for (const text::JsonValue& value : *ids->array()) take(value);
 }
 
+Result<std::shared_ptr<const Tokenizer>> load_folder_tokenizer(const Checkpoint& checkpoint, const std::string& json) {
+  if (!json.empty()) return tokenizer_from_json(json, checkpoint.tokenizer_config_json);
+  RETORT_TRY(auto tokenizer, text::tokenizer_from_sentencepiece(checkpoint.sentencepiece_model, checkpoint.tokenizer_config_json,
+                                                                checkpoint.added_tokens_json));
+  return std::shared_ptr<const Tokenizer>(std::move(tokenizer));
+}
+
 }  // namespace
 
 Result<std::shared_ptr<const Tokenizer>> load_tokenizer(const Checkpoint& checkpoint) {
@@ -31,9 +40,14 @@ Result<std::shared_ptr<const Tokenizer>> load_tokenizer(const Checkpoint& checkp
     if (error.file.empty()) error.file = checkpoint.path.string();
     return error;
   };
-  if (!checkpoint.tokenizer_json.empty()) {
+  auto older = checkpoint.tokenizer_json.empty() && checkpoint.sentencepiece_model.empty()
+                   ? text::tokenizer_json_of_older_files(checkpoint)
+                   : Result<std::string>(std::string());
+  if (!older.ok()) return in_file(std::move(older).error());
+  const std::string& json = older->empty() ? checkpoint.tokenizer_json : *older;
+  if (!json.empty() || !checkpoint.sentencepiece_model.empty()) {
     std::vector<TokenId> ends;
-    auto loaded = tokenizer_from_json(checkpoint.tokenizer_json, checkpoint.tokenizer_config_json);
+    auto loaded = load_folder_tokenizer(checkpoint, json);
     if (!loaded.ok()) return in_file(std::move(loaded).error());
     std::shared_ptr<const Tokenizer> tokenizer = std::move(loaded).value();
     collect_ends(checkpoint.config_json, tokenizer->size(), ends);

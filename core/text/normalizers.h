@@ -50,4 +50,12 @@ NormalizerPtr make_normalizer_sequence(std::vector<NormalizerPtr> steps);
 // Errors: kCorrupt; `place` names the key.
 Result<NormalizerPtr> make_precompiled(std::string_view charsmap, std::string_view place);
 
+struct SentencePieceRules {
+  bool add_dummy_prefix = true, remove_extra_whitespaces = true, escape_whitespaces = true;
+  bool prefix_at_start_only = false;   // of the user's text, rather than of each stretch between special tokens
+};
+// As the library sentencepiece normalizes; `symbols` (user-defined) are left as they are. Errors: kCorrupt.
+Result<NormalizerPtr> make_sentencepiece_normalizer(std::string_view charsmap, const std::vector<std::string>& symbols,
+                                                    const SentencePieceRules& rules, std::string_view place);
+
 }  // namespace retort::text

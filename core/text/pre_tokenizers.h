@@ -47,6 +47,7 @@ PreTokenizerPtr make_punctuation(SplitBehavior behavior);
 PreTokenizerPtr make_bert_pre_tokenizer();
 PreTokenizerPtr make_char_delimiter(char32_t delimiter);
 PreTokenizerPtr make_fixed_length(std::size_t characters);
+Result<PreTokenizerPtr> make_unicode_scripts();
 PreTokenizerPtr make_pre_tokenizer_sequence(std::vector<PreTokenizerPtr> steps);
 
 }  // namespace retort::text

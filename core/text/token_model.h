@@ -64,8 +64,12 @@ Result<TokenModelPtr> make_wordpiece(Vocabulary vocabulary, const WordPieceOptio
 
 // Unigram: the best-scored segmentation. Without `unknown_id`, characters outside the vocabulary vanish.
 // Errors: kCorrupt (unknown_id outside, a score that is no number).
-Result<TokenModelPtr> make_unigram(Vocabulary vocabulary, std::vector<double> scores,
-                                   std::optional<std::uint64_t> unknown_id, bool byte_fallback);
+struct UnigramRules {
+  std::vector<bool> usable{};             // which ids may arise from text; empty: all
+  std::optional<double> lowest_score{};   // unknown characters score 10 below it; absent: the lowest of all scores
+};
+Result<TokenModelPtr> make_unigram(Vocabulary vocabulary, std::vector<double> scores, std::optional<std::uint64_t> unknown_id,
+                                   bool byte_fallback, const UnigramRules& rules = {});
 
 // Whole words only.
 Result<TokenModelPtr> make_wordlevel(Vocabulary vocabulary, std::string_view unknown_token);

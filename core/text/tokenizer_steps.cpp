@@ -220,6 +220,7 @@ Result<PreTokenizerPtr> pre_tokenizer_from_json(const JsonValue& json, const std
   if (type == "BertPreTokenizer") return make_bert_pre_tokenizer();
   if (type == "Whitespace") return make_whitespace();
   if (type == "WhitespaceSplit") return make_whitespace_split();
+  if (type == "UnicodeScripts") return make_unicode_scripts();
   if (type == "ByteLevel") {
     RETORT_TRY(const bool prefix, fields.boolean("add_prefix_space", true));
     RETORT_TRY(const bool regex, fields.boolean("use_regex", true));

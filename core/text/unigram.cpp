@@ -71,15 +71,17 @@ class Trie {
 
 class Unigram : public TokenModel {
  public:
-  Unigram(Vocabulary vocabulary, std::vector<double> scores, std::optional<TokenId> unknown, bool byte_fallback)
+  Unigram(Vocabulary vocabulary, std::vector<double> scores, std::optional<TokenId> unknown, bool byte_fallback,
+          const UnigramRules& rules)
       : TokenModel(std::move(vocabulary)), scores_(std::move(scores)) {
     unknown_ = unknown;
     byte_ids_.fill(-1);
     double lowest = std::numeric_limits<double>::infinity();
     for (const double s : scores_) lowest = std::min(lowest, s);
-    unknown_score_ = lowest - kUnknownPenalty;
+    unknown_score_ = rules.lowest_score.value_or(lowest) - kUnknownPenalty;
+    const auto counts = [&rules](std::size_t id) { return rules.usable.empty() || (id < rules.usable.size() && rules.usable[id]); };
     for (std::size_t id = 0; id < vocabulary_.id_count(); ++id)
-      if (const auto piece = vocabulary_.piece(static_cast<TokenId>(id)); !piece.empty())
+      if (const auto piece = vocabulary_.piece(static_cast<TokenId>(id)); !piece.empty() && counts(id))
         trie_.insert(piece, static_cast<TokenId>(id));  // of equal pieces the last counts
     for (unsigned b = 0; byte_fallback && b < 256; ++b) {
       static constexpr std::string_view kHex = "0123456789ABCDEF";
@@ -175,8 +177,8 @@ class Unigram : public TokenModel {
 
 }  // namespace
 
-Result<TokenModelPtr> make_unigram(Vocabulary vocabulary, std::vector<double> scores,
-                                   std::optional<std::uint64_t> unknown_id, bool byte_fallback) {
+Result<TokenModelPtr> make_unigram(Vocabulary vocabulary, std::vector<double> scores, std::optional<std::uint64_t> unknown_id,
+                                   bool byte_fallback, const UnigramRules& rules) {
   const auto corrupt = [](std::string place, std::string expected, std::string found) {
     return Error{.code = ErrorCode::kCorrupt, .place = std::move(place), .expected = std::move(expected),
                  .found = std::move(found)};
@@ -189,7 +191,7 @@ Result<TokenModelPtr> make_unigram(Vocabulary vocabulary, std::vector<double> sc
     if (!std::isfinite(scores[i])) return corrupt("model.vocab[" + std::to_string(i) + "]", "a finite score", "another");
   std::optional<TokenId> unknown;
   if (unknown_id) unknown = static_cast<TokenId>(*unknown_id);
-  return TokenModelPtr(std::make_unique<Unigram>(std::move(vocabulary), std::move(scores), unknown, byte_fallback));
+  return TokenModelPtr(std::make_unique<Unigram>(std::move(vocabulary), std::move(scores), unknown, byte_fallback, rules));
 }
 
 }  // namespace retort::text

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstring>
 #include <fstream>
+#include <random>
 
 #include <nlohmann/json.hpp>
 
@@ -102,6 +103,58 @@ class QuantizedTest : public QObject {
     QVERIFY(reference.ok());
     QString problem;
     QVERIFY2(compare_all(**opened, **reference, problem) > 0, qPrintable(problem));
+  }
+
+  // Seeded mutations of headers, configurations and group numbers: an answer each time, and rows decode without reading
+  // outside the parts (the sanitizers see it).
+  void hostile_folders_data() { stored_folders_data(); }
+  void hostile_folders() {
+    QFETCH(QString, folder);
+    const std::filesystem::path path = folder.toStdString();
+    const std::string weights = get_file(path / "model.safetensors"), config = get_file(path / "config.json");
+    const Scratch scratch;
+    std::mt19937 random(3);
+    int opened_count = 0;
+    for (int round = 0; round < 400; ++round) {
+      std::string bytes = weights, text = config;
+      for (unsigned i = 0; i <= random() % 3; ++i) {
+        std::string& changed = random() % 4 == 0 ? text : bytes;
+        // The header lies at the front; a digit for a digit keeps it JSON more often than not.
+        const std::size_t at = random() % (random() % 2 == 0 ? changed.size() : std::min<std::size_t>(changed.size(), 1500));
+        const bool digit = changed[at] >= '0' && changed[at] <= '9';
+        changed[at] = digit ? static_cast<char>('0' + random() % 10) : random() % 8 == 0 ? static_cast<char>(random()) : changed[at];
+      }
+      put_file(scratch / "config.json", text);
+      put_file(scratch / "model.safetensors", bytes);
+      const auto opened = open_checkpoint(scratch.root());
+      if (!opened.ok()) continue;
+      ++opened_count;
+      for (const TensorEntry& tensor : (*opened)->tensors) {
+        if (!tensor.coded) continue;
+        static_cast<void>(tensor.coded->check().ok());
+        const std::int64_t columns = std::min<std::int64_t>(tensor.columns(), 4096);
+        std::vector<float> row(static_cast<std::size_t>(columns));
+        tensor.coded->decode(0, 1, 0, columns, row.data());
+        tensor.coded->decode(tensor.rows() - 1, 1, tensor.columns() - columns, columns, row.data());
+      }
+    }
+    QVERIFY(opened_count > 20);
+  }
+
+  void refuses_unknown_methods() {
+    const Scratch scratch;
+    put_file(scratch / "model.safetensors", get_file(RETORT_TEST_DATA "/quantized/gptq-2bit-32/model.safetensors"));
+    const auto problem = [&](const char* config) {
+      put_file(scratch / "config.json", std::string(R"({"quantization_config":)") + config + "}");
+      const auto opened = open_checkpoint(scratch.root());
+      if (!opened.ok()) return "refused: " + error_text(opened.error());
+      return (*opened)->quantization_problem ? error_text(*(*opened)->quantization_problem) : std::string("opened");
+    };
+    QVERIFY(problem(R"({"quant_method":"aqlm"})").find("aqlm") != std::string::npos);
+    QVERIFY(problem(R"({"quant_method":"gptq","bits":2,"checkpoint_format":"marlin"})").find("marlin") != std::string::npos);
+    QVERIFY(problem(R"({"quant_method":"awq","bits":4,"version":"gemv"})").find("gemv") != std::string::npos);
+    QCOMPARE(problem(R"({"quant_method":"gptq","bits":2,"group_size":32})"), std::string("opened"));
+    QVERIFY(problem(R"({"quant_method":"awq","bits":4})").starts_with("refused"));   // the parts are another method's
   }
 };
 

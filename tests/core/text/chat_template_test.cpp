@@ -24,10 +24,17 @@ class ChatTemplateTest : public QObject {
   Q_OBJECT
 
  private slots:
+  // RETORT_CHAT_CASES names a further file, such as make_cases.py writes for a folder of published templates.
+  void renders_as_jinja_data() {
+    QTest::addColumn<QString>("path");
+    QTest::newRow("our own") << QStringLiteral(RETORT_TEST_DATA "/chat/cases.json");
+    if (qEnvironmentVariableIsSet("RETORT_CHAT_CASES")) QTest::newRow("others") << qEnvironmentVariable("RETORT_CHAT_CASES");
+  }
   void renders_as_jinja() {
-    std::ifstream in(RETORT_TEST_DATA "/chat/cases.json");
+    QFETCH(QString, path);
+    std::ifstream in(path.toStdString());
     const Json cases = Json::parse(in);
-    QVERIFY(cases.size() > 150);
+    QVERIFY(!cases.empty());
     int wrong = 0;
     for (const Json& c : cases) {
       std::vector<ChatMessage> messages;

@@ -1,10 +1,13 @@
 """Writes cases.json: chat templates and what Jinja renders from them, set up as transformers does.
 
-Usage: python make_cases.py   (needs jinja2). The templates are our own, in the constructs that the published ones of
+Usage: python make_cases.py   (needs jinja2); make_cases.py FOLDER OUTPUT writes the same conversations for every *.jinja of a
+folder, for RETORT_CHAT_CASES of chat_template_test. The templates are our own, in the constructs that the published ones of
 SmolLM2, Qwen2.5, TinyLlama/Zephyr, Llama 2, Llama 3, Llama 3.1 and Mistral use.
 """
+import datetime
 import json
 import pathlib
+import sys
 
 from jinja2 import TemplateError
 from jinja2.ext import loopcontrols
@@ -22,6 +25,7 @@ def environment():
 
     env.filters["tojson"] = tojson
     env.globals["raise_exception"] = raise_exception
+    env.globals["strftime_now"] = lambda form: datetime.datetime.now().strftime(form)
     return env
 
 
@@ -271,6 +275,7 @@ SNIPPETS = [
     "{{ [1,2,3,4]|select('odd')|list }} {{ [1,2,3]|reject('equalto', 2)|list }} {{ ['a','b']|map('upper')|join }} {{ [0,1,'']|select|list }}", "{{ '42'|int }} {{ 'x'|int(7) }} {{ 3.9|int }} {{ '1.5'|float }} {{ -3|abs }} {{ 2.567|round(2) }} {{ 2.5|round }}",
     "{{ [1,2,2,'a','A']|unique|list }} {{ [1,5,2]|max }} {{ [1,5,2]|min }} {{ [1,2,3]|sum }} {{ 'abc'|reverse }} {{ [1,2]|reverse|list }}", "{{ 'a\nb\n\nc'|indent(2) }}|{{ 'a\nb'|indent(4, true) }}",
     "{{ '<a>&\"'|e }} {{ 'x'|safe }} {{ 5|string + 'a' }} {{ 'one two'|wordcount }} {{ {'b': 1, 'a': 2}|dictsort }}", "{{ [[1,2],[3]]|map('length')|list }} {{ [{'a': {'b': 7}}]|map(attribute='a.b')|list }} {{ [{}]|map(attribute='q', default='z')|list }}",
+    "{{ none|select|list }} {{ x|map('upper')|list }} {{ none|selectattr('a', 'equalto', 1)|list|length }} {{ none|reject('odd')|list }} {{ 0|map(attribute='q')|list }}",
     # tests
     "{{ 1 is number }}{{ 'a' is string }}{{ {} is mapping }}{{ [] is sequence }}{{ [] is iterable }}{{ none is none }}{{ 1 is integer }}{{ 1.0 is float }}{{ true is boolean }}{{ true is number }}{{ 'a' is iterable }}{{ {} is sequence }}",
     "{{ 3 is odd }}{{ 3 is even }}{{ 9 is divisibleby 3 }}{{ 9 is divisibleby(2) }}{{ 1 is eq 1 }}{{ 1 is ne 1 }}{{ 1 is lt 2 }}{{ 2 is ge 2 }}{{ 1 is in [1] }}{{ 'a' is lower }}{{ 'A' is upper }}{{ true is true }}{{ 1 is true }}{{ range is callable }}",
@@ -298,6 +303,15 @@ def main():
             case["error"] = str(error)
         cases.append(case)
 
+    if len(sys.argv) == 3:
+        for file in sorted(pathlib.Path(sys.argv[1]).glob("*.jinja")):
+            template = file.read_text(encoding="utf-8").replace("{% generation %}", "").replace("{% endgeneration %}", "")
+            for conversation in CONVERSATIONS:
+                for generate in (False, True):
+                    add(f"{file.name}/{conversation}/{generate}", template, conversation, generate)
+        pathlib.Path(sys.argv[2]).write_text(json.dumps(cases, ensure_ascii=False) + "\n", encoding="utf-8")
+        print(len(cases), "cases,", sum("error" in c for c in cases), "errors")
+        return
     named = {"chatml": CHATML, "qwen": QWEN, "zephyr": ZEPHYR, "llama2": LLAMA2, "llama3": LLAMA3, "llama31": LLAMA31,
              "mistral": MISTRAL, "gemma": GEMMA, "macros": MACROS.replace("{% generation_like is defined %}", "")}
     for name, template in named.items():

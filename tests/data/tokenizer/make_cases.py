@@ -147,7 +147,7 @@ def steps():
             (r"\w+", r"\b", r"[^\W\d]+", r"[\p{L}&&[^a-m]]+", r"[a-f[x-z]\d]", r"\p{N}{1,3}+", r"(?i:'s|'t|'ll)", r"(?=\d{3})", r"^.|.$", r"\h+", r"[[:punct:]]+", r"[\s\S]{3}", r"(?m:a.b)|\R", r"\u0061|\x62", r"[^\S\n]+", r"\p{Han}+|\p{Hiragana}",
              r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+")]
     pre += [P.Digits(), P.Digits(individual_digits=True), P.Whitespace(), P.WhitespaceSplit(), P.Punctuation(), P.Punctuation("contiguous"),
-            P.BertPreTokenizer(), P.CharDelimiterSplit("e"), P.FixedLength(4), P.Metaspace(), P.Metaspace(prepend_scheme="first", split=False), P.Metaspace(prepend_scheme="never"),
+            P.BertPreTokenizer(), P.CharDelimiterSplit("e"), P.FixedLength(4), P.UnicodeScripts(), P.Metaspace(), P.Metaspace(prepend_scheme="first", split=False), P.Metaspace(prepend_scheme="never"),
             P.ByteLevel(), P.ByteLevel(add_prefix_space=False, use_regex=False),
             P.Sequence([P.WhitespaceSplit(), P.Metaspace(prepend_scheme="first")]), P.Sequence([P.ByteLevel(add_prefix_space=False), P.Digits()])]
     configurations = [("normalizer", n) for n in norm] + [("pre_tokenizer", p) for p in pre]
