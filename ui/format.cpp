@@ -6,7 +6,7 @@
 namespace retort::ui {
 namespace {
 
-constexpr QChar kThinSpace(0x2009);
+constexpr QChar kThinSpace(0x202f);   // narrow, and no line may break at it
 
 Quantity scaled(double value, const QStringList& units, double step) {
   qsizetype unit = 0;

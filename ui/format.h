@@ -13,7 +13,7 @@ namespace retort::ui {
 struct Quantity {
   QString value;
   QString unit;
-  QString text() const { return unit.isEmpty() ? value : value + QChar(0x2009) + unit; }
+  QString text() const { return unit.isEmpty() ? value : value + QChar(0x202f) + unit; }
 };
 
 Quantity bytesQuantity(std::uint64_t bytes);          // "98.4" "MB" (powers of 1000, as file managers show)

@@ -45,6 +45,16 @@ QToolBar* bar_with(QWidget* widget, const QString& name, QMainWindow* window) {
   return bar;
 }
 
+// The pages' place. It asks no page how large it would like to be: of seven, six are not seen, and laying all of them out
+// whenever one changes costs the window ten milliseconds.
+class PageStack : public QStackedWidget {
+ public:
+  using QStackedWidget::QStackedWidget;
+  QSize sizeHint() const override { return {900, 640}; }
+  QSize minimumSizeHint() const override { return {480, 320}; }
+  bool hasHeightForWidth() const override { return false; }
+};
+
 }  // namespace
 
 MainWindow::MainWindow(StudyService& study, ModelService& model, QWidget* parent)
@@ -92,7 +102,7 @@ void MainWindow::buildFrame() {
   noticeBox->setContentsMargins(0, 0, 0, 0);
   noticeBox->addWidget(m_notice);
   inner->addLayout(noticeBox);
-  m_stack = new QStackedWidget;
+  m_stack = new PageStack;
   m_start = new StartPage;
   m_stack->addWidget(m_start);
   inner->addWidget(m_stack, 1);
@@ -255,6 +265,8 @@ void MainWindow::showPageAt(int index) {
     m_made[at]->setSnapshot(m_given[at]);
   }
   m_current = index;
+  // The keyboard's place in the rail follows: a ring around another page's button would mislead.
+  if (m_rail->isAncestorOf(focusWidget())) m_rail->button(at)->setFocus(Qt::OtherFocusReason);
   m_rail->setCurrent(index);
   m_stack->setCurrentWidget(m_made[at]);
   Settings::setValue(Setting::LastPage, m_pages[at].id);

@@ -83,7 +83,7 @@ class ModelsTest : public QObject {
   void numbers_data() {
     QTest::addColumn<QString>("shown");
     QTest::addColumn<QString>("expected");
-    const QString thin(QChar(0x2009));
+    const QString thin(QChar(0x202f));
     QTest::newRow("MB") << bytesQuantity(98'362'432).text() << "98.4" + thin + "MB";
     QTest::newRow("999.9 kB rounds up") << bytesQuantity(999'950).text() << "1.00" + thin + "MB";
     QTest::newRow("bytes") << bytesQuantity(512).text() << "512" + thin + "B";

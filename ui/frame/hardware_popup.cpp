@@ -6,6 +6,7 @@
 
 #include "ui/format.h"
 #include "ui/widgets/basics.h"
+#include "ui/widgets/facts.h"
 
 namespace retort::ui {
 
@@ -67,8 +68,8 @@ void HardwarePopup::showHardware(const Hardware& hardware, const std::vector<ker
   m_facts->add(tr("Processor"), QString::fromStdString(hardware.processor));
   m_facts->add(tr("Instructions"), QString::fromStdString(hardware.features));
   m_facts->add(tr("Cores for Retort"), QString::number(hardware.cores));
-  m_facts->add(tr("Memory"), tr("%1, %2 free").arg(richQuantity(bytesQuantity(hardware.memory_bytes)),
-                                                   richQuantity(bytesQuantity(hardware.free_memory_bytes))));
+  m_facts->add(tr("Memory"), tr("%1, %2 free").arg(bytesQuantity(hardware.memory_bytes).text(),
+                                                   bytesQuantity(hardware.free_memory_bytes).text()));
   m_facts->add(tr("System"), QString::fromStdString(hardware.system));
   m_facts->add(tr("GPU"), QString::fromStdString(hardware.gpu_reason));
   showLimits();

@@ -1,37 +1,69 @@
 // The inspector: what the selection is, its figures, its recipe, its command line, its provenance. On every page the
-// same. Shown in a dock.
+// same; without a selection, the study itself. Shown in a dock. Its widgets are made once and refilled in steps, one per
+// turn of the event loop, so that no selection and no snapshot holds up the window.
 #pragma once
 
 #include <QScrollArea>
+#include <deque>
+#include <functional>
 
 #include "ui/page.h"
 #include "ui/services/model_service.h"
-
-class QVBoxLayout;
+#include "ui/widgets/basics.h"
 
 namespace retort::ui {
+
+class FactGrid;
+class Sparkline;
 
 class Inspector : public QScrollArea {
   Q_OBJECT
  public:
   explicit Inspector(Services& services, QWidget* parent = nullptr);
   void setSnapshot(const SnapshotPtr& snapshot);
+  // Nothing is left to be filled: for tests and pictures.
+  bool isSettled() const { return m_steps.empty(); }
 
  private:
+  // A heading with what stands under it; hidden when that is empty.
+  struct Section {
+    QWidget* box;
+    QLabel* heading;
+  };
+  Section addSection(const QString& heading, QWidget* body);
+  void showSection(const Section& section, bool on, const QString& heading = {});
+  void build();
   void refresh();
-  void showNothing();
+  void fillNext();
+  QString key(const CandidateInfo* candidate) const;
+  const CandidateInfo* selected() const;
+
+  void showStudy();
   void showCandidate(const CandidateInfo& candidate);
+  void fillFigures(const CandidateInfo& candidate);
+  void fillTexts(const CandidateInfo& candidate);
+  void fillProvenance(const CandidateInfo& candidate);
   void showTensor(const QString& name);
+  void fillDamage(const QString& name);
+  void fillValues(const QString& name, bool known);
   void showExample();
-  void addTitle(const QString& kind, const QString& title, const QString& plain);
-  void addHeading(const QString& text);
-  void addText(const QString& text, bool muted = true);
+  void showData(const QString& name);
+  void setHead(const QString& kind, const QString& title, const QString& plain);
+  void setNote(const QString& text, Tone tone = Tone::Muted);
+  void hideAll();
 
   Services& m_services;
   SnapshotPtr m_snapshot;
   std::shared_ptr<const TensorStatistics> m_statistics;
-  QString m_shown;         // what the widgets show, so that equal snapshots rebuild nothing
-  QVBoxLayout* m_column;
+  QString m_shown;                             // what the widgets show, so that equal snapshots fill nothing
+  std::deque<std::function<void()>> m_steps;   // what is still to be filled
+  bool m_waiting = false;
+
+  WrappedText *m_kind, *m_title, *m_plain, *m_note, *m_text, *m_valuesNote, *m_fallback;
+  FactGrid *m_facts, *m_damage, *m_provenance, *m_values;
+  CodeBox *m_recipe, *m_command;
+  Sparkline *m_histogram, *m_peaks;
+  Section m_damageSection, m_fallbackSection, m_recipeSection, m_commandSection, m_provenanceSection, m_valuesSection, m_peaksSection;
 };
 
 }  // namespace retort::ui

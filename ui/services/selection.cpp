@@ -29,6 +29,15 @@ void Selection::setExample(const ExampleRef& example) {
   emit changed();
 }
 
+void Selection::setData(const QString& name) {
+  const bool same = m_data == name;
+  if (same && m_kind == Kind::Data) return;
+  m_data = name;
+  m_kind = Kind::Data;
+  if (!same) emit dataChanged(name);
+  emit changed();
+}
+
 void Selection::togglePin(std::int64_t id) {
   if (!m_pinned.removeOne(id)) m_pinned.append(id);
   emit pinsChanged();
@@ -38,6 +47,7 @@ void Selection::clear() {
   m_kind = Kind::Nothing;
   m_candidate.reset();
   m_tensor.clear();
+  m_data.clear();
   m_example.reset();
   const bool hadPins = !m_pinned.isEmpty();
   m_pinned.clear();

@@ -19,7 +19,7 @@ struct ExampleRef {
 class Selection : public QObject {
   Q_OBJECT
  public:
-  enum class Kind { Nothing, Candidate, Tensor, Example };
+  enum class Kind { Nothing, Candidate, Tensor, Example, Data };
   Q_ENUM(Kind)
 
   explicit Selection(QObject* parent = nullptr) : QObject(parent) {}
@@ -28,6 +28,7 @@ class Selection : public QObject {
   std::optional<std::int64_t> candidate() const { return m_candidate; }
   QString tensor() const { return m_tensor; }
   std::optional<ExampleRef> example() const { return m_example; }
+  QString data() const { return m_data; }   // name of a data set
   // Pinned candidates stay in comparisons and columns, in the order of pinning.
   QList<std::int64_t> pinned() const { return m_pinned; }
 
@@ -35,6 +36,7 @@ class Selection : public QObject {
   void setCandidate(std::int64_t id);
   void setTensor(const QString& canonicalName);
   void setExample(const ExampleRef& example);
+  void setData(const QString& name);
   void togglePin(std::int64_t id);
   void clear();
   // Forgets candidates that the study no longer has.
@@ -44,13 +46,14 @@ class Selection : public QObject {
   void candidateChanged(std::int64_t id);
   void tensorChanged(const QString& canonicalName);
   void exampleChanged(const ExampleRef& example);
+  void dataChanged(const QString& name);
   void pinsChanged();
   void changed();   // any of them, and clear()
 
  private:
   Kind m_kind = Kind::Nothing;
   std::optional<std::int64_t> m_candidate;
-  QString m_tensor;
+  QString m_tensor, m_data;
   std::optional<ExampleRef> m_example;
   QList<std::int64_t> m_pinned;
 };

@@ -1,5 +1,6 @@
 #include "ui/services/study_service.h"
 
+#include <QCoreApplication>
 #include <QDir>
 #include <QFileInfo>
 #include <QMutex>
@@ -25,6 +26,17 @@ auto guarded(Body&& body) -> decltype(body()) {
   }
 }
 
+// A snapshot holds some ten thousand small strings: the last to let go of one is often the window, and that would cost
+// it milliseconds. A worker takes it apart.
+SnapshotPtr shared_snapshot(StudySnapshot snapshot) {
+  return {new StudySnapshot(std::move(snapshot)), [](const StudySnapshot* old) {
+            if (QThreadPool* pool = QCoreApplication::instance() ? QThreadPool::globalInstance() : nullptr)
+              pool->start([old] { delete old; });
+            else
+              delete old;
+          }};
+}
+
 Error not_in_this_build() { return Error{.code = ErrorCode::kUnsupported, .place = "this build"}; }
 
 }  // namespace
@@ -46,7 +58,7 @@ struct StudyService::Link {
   }
 
   void postSnapshot(const std::shared_ptr<Study>& study) {
-    auto fresh = std::make_shared<const StudySnapshot>(study->snapshot());
+    auto fresh = shared_snapshot(study->snapshot());
     const bool undo = study->can_undo();
     const QMutexLocker lock(&mutex);
     if (!service || current != study) return;

@@ -2,14 +2,22 @@
 
 #include <QApplication>
 #include <QClipboard>
+#include <QContextMenuEvent>
+#include <QFontMetrics>
 #include <QHBoxLayout>
+#include <QMenu>
+#include <QPainter>
 #include <QStyle>
+#include <QTextLayout>
 #include <QVBoxLayout>
+#include <algorithm>
 
 namespace retort::ui {
 namespace {
 
+// A widget that was never shown takes its style when it is; only one that has it already must take it anew.
 void repolish(QWidget* widget) {
+  if (!widget->testAttribute(Qt::WA_WState_Polished)) return;
   widget->style()->unpolish(widget);
   widget->style()->polish(widget);
 }
@@ -17,11 +25,17 @@ void repolish(QWidget* widget) {
 }  // namespace
 
 void setTone(QWidget* widget, Tone tone) {
+  if (widget->property("tone") == QVariant(static_cast<int>(tone))) return;
+  widget->setProperty("tone", static_cast<int>(tone));
   widget->setProperty("muted", tone == Tone::Muted);
   widget->setProperty("good", tone == Tone::Good);
   widget->setProperty("warn", tone == Tone::Warn);
   widget->setProperty("bad", tone == Tone::Bad);
   repolish(widget);
+}
+
+void setTextOf(QLabel* label, const QString& text) {
+  if (label->text() != text) label->setText(text);
 }
 
 QLabel* makeLabel(const QString& text, Tone tone, Theme::Size size, bool emphasis, QWidget* parent) {
@@ -205,51 +219,101 @@ void Notice::setRemedy(const QString& text, QObject* context, std::function<void
     });
 }
 
-FactGrid::FactGrid(QWidget* parent) : QWidget(parent), m_grid(new QGridLayout(this)) {
-  m_grid->setContentsMargins(0, 0, 0, 0);
-  m_grid->setHorizontalSpacing(kGapLarge);
-  m_grid->setVerticalSpacing(kGapSmall);
-  m_grid->setColumnStretch(1, 1);
+WrappedText::WrappedText(Tone tone, const QFont& font, QWidget* parent) : QWidget(parent), m_tone(tone) {
+  setFont(font);
+  QSizePolicy policy(QSizePolicy::Preferred, QSizePolicy::Minimum);
+  policy.setHeightForWidth(true);
+  setSizePolicy(policy);
+  connect(&Theme::instance(), &Theme::changed, this, [this] { update(); });
 }
 
-void FactGrid::clear() {
-  clearLayout(m_grid);
-  m_rows = 0;
+void WrappedText::setText(const QString& text) {
+  if (text == m_text) return;
+  m_text = text;
+  m_width = -1;
+  if (m_folded) setToolTip(text);
+  setAccessibleName(text);
+  updateGeometry();
+  update();
 }
 
-void FactGrid::add(const QString& what, const Quantity& value, const QString& hover, Tone tone) {
-  add(what, richQuantity(value), hover, tone);
+void WrappedText::setTone(Tone tone) {
+  m_tone = tone;
+  update();
 }
 
-void FactGrid::add(const QString& what, const QString& value, const QString& hover, Tone tone) {
-  QLabel* name = makeLabel(what, Tone::Muted);
-  QLabel* figure = makeLabel(value, tone);
-  figure->setWordWrap(true);
-  // A digest has no place to break: it may be cut, the column may not grow.
-  figure->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Preferred);
-  figure->setAlignment(Qt::AlignRight | Qt::AlignTop);
-  // Takes what is left and wraps there: a narrow dock must not cut figures off.
-  figure->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Preferred);
-  figure->setMinimumWidth(64);
-  figure->setAccessibleName(what);
-  name->setToolTip(hover);
-  figure->setToolTip(hover);
-  m_grid->addWidget(name, m_rows, 0, Qt::AlignTop);
-  m_grid->addWidget(figure, m_rows, 1);
-  ++m_rows;
+// Breaks between words, and inside one only where it is longer than a line (paths). Returns the height.
+int WrappedText::layOut(int width, QPainter* painter) const {
+  const int line_height = QFontMetrics(font()).height();
+  int y = 0;
+  QStringList paragraphs = m_text.split(QLatin1Char('\n'));
+  for (QString& paragraph : paragraphs) {
+    // Options of a command line stay whole: no line ends after a hyphen.
+    QTextLayout layout(paragraph.replace(QLatin1Char('-'), QChar(0x2011)), font());
+    QTextOption option;
+    option.setWrapMode(QTextOption::WrapAtWordBoundaryOrAnywhere);
+    layout.setTextOption(option);
+    layout.beginLayout();
+    const int top = y;
+    while (true) {
+      QTextLine line = layout.createLine();
+      if (!line.isValid()) break;
+      line.setLineWidth(std::max(width, 20));
+      line.setPosition(QPointF(0, y - top));
+      y += line_height;
+    }
+    layout.endLayout();
+    if (y == top) y += line_height;   // an empty line
+    if (painter) layout.draw(painter, QPointF(0, top));
+  }
+  return y;
+}
+
+void WrappedText::setFolded(bool on) {
+  m_folded = on;
+  m_width = -1;
+  setToolTip(on ? m_text : QString());
+  updateGeometry();
+  update();
+}
+
+bool WrappedText::isCut() const {
+  return m_folded && (m_text.contains(QLatin1Char('\n')) || QFontMetrics(font()).horizontalAdvance(m_text) > width());
+}
+
+int WrappedText::heightForWidth(int width) const {
+  if (m_folded) return m_text.isEmpty() ? 0 : QFontMetrics(font()).height();
+  if (width != m_width) {
+    m_height = m_text.isEmpty() ? 0 : layOut(width, nullptr);
+    m_width = width;
+  }
+  return m_height;
+}
+
+QSize WrappedText::sizeHint() const { return {200, heightForWidth(std::max(width(), 120))}; }
+QSize WrappedText::minimumSizeHint() const { return {40, heightForWidth(std::max(width(), 120))}; }
+
+void WrappedText::paintEvent(QPaintEvent*) {
+  static constexpr Role kInks[] = {Role::Text, Role::Muted, Role::Good, Role::Warn, Role::Bad};
+  QPainter painter(this);
+  painter.setFont(font());
+  painter.setPen(color(kInks[static_cast<std::size_t>(m_tone)]));
+  if (m_folded) painter.drawText(rect(), Qt::AlignLeft | Qt::AlignVCenter, QFontMetrics(font()).elidedText(m_text, Qt::ElideRight, width()));
+  else layOut(width(), &painter);
+}
+
+void WrappedText::contextMenuEvent(QContextMenuEvent* event) {
+  auto* menu = new QMenu(this);
+  menu->setAttribute(Qt::WA_DeleteOnClose);
+  connect(menu->addAction(tr("Copy")), &QAction::triggered, this, [this] { QApplication::clipboard()->setText(m_text); });
+  menu->popup(event->globalPos());
 }
 
 CodeBox::CodeBox(const QString& what, QWidget* parent) : QFrame(parent) {
   setProperty("card", "raised");
   auto* row = new QHBoxLayout(this);
   row->setContentsMargins(kGap, kGapSmall, kGapSmall, kGapSmall);
-  m_label = makeLabel({}, Tone::Normal, Theme::Size::Small);
-  m_label->setFont(Theme::instance().monospace(Theme::Size::Small));
-  m_label->setTextInteractionFlags(Qt::TextSelectableByMouse | Qt::TextSelectableByKeyboard);
-  m_label->setWordWrap(true);
-  m_label->setTextFormat(Qt::PlainText);
-  m_label->setMinimumWidth(40);
-  m_label->setAccessibleName(what);
+  m_label = new WrappedText(Tone::Normal, Theme::instance().monospace(Theme::Size::Small));
   m_copy = makeToolButton(QStringLiteral("copy"), tr("Copy %1").arg(what));
   row->addWidget(m_label, 1);
   row->addWidget(m_copy, 0, Qt::AlignTop);
@@ -257,6 +321,7 @@ CodeBox::CodeBox(const QString& what, QWidget* parent) : QFrame(parent) {
 }
 
 void CodeBox::setCode(const QString& code) {
+  if (m_code == code && m_label->text() == code) return;
   m_code = code;
   m_label->setText(code);
   m_copy->setEnabled(!code.isEmpty());

@@ -1,4 +1,4 @@
-// The small parts that every page is made of: labels by role, lines, empty states, notices, facts, command lines.
+// The small parts that every page is made of: labels by role, lines, empty states, notices, command lines.
 // All follow the theme by themselves.
 #pragma once
 
@@ -14,12 +14,15 @@
 #include "ui/theme.h"
 
 class QHBoxLayout;
+class QPainter;
 
 namespace retort::ui {
 
 enum class Tone { Normal, Muted, Good, Warn, Bad };
 
 // A label that can be selected by mouse; `size` and `emphasis` by the theme.
+// Sets the text only when it differs: an equal text would lay the window out again.
+void setTextOf(QLabel* label, const QString& text);
 QLabel* makeLabel(const QString& text, Tone tone = Tone::Normal, Theme::Size size = Theme::Size::Body,
                   bool emphasis = false, QWidget* parent = nullptr);
 void setTone(QWidget* widget, Tone tone);
@@ -80,19 +83,35 @@ class Notice : public QFrame {
   QPushButton* m_remedy;
 };
 
-// Two columns: what, and the figure with its unit muted. Values are right-aligned when `figures`.
-class FactGrid : public QWidget {
+// A text that wraps, painted without the machinery of a label that can be selected: laying one out costs microseconds,
+// and an inspector has many. Its context menu copies it.
+class WrappedText : public QWidget {
   Q_OBJECT
  public:
-  explicit FactGrid(QWidget* parent = nullptr);
-  void clear();
-  void add(const QString& what, const QString& value, const QString& hover = {}, Tone tone = Tone::Normal);
-  void add(const QString& what, const Quantity& value, const QString& hover = {}, Tone tone = Tone::Normal);
-  bool isEmpty() const { return m_rows == 0; }
+  WrappedText(Tone tone, const QFont& font, QWidget* parent = nullptr);
+  void setText(const QString& text);
+  QString text() const { return m_text; }
+  void setTone(Tone tone);
+  // One line with its end cut off, the whole as tool tip.
+  void setFolded(bool on);
+  bool isCut() const;   // folded, and the line does not hold it
+
+  QSize sizeHint() const override;
+  QSize minimumSizeHint() const override;
+  bool hasHeightForWidth() const override { return true; }
+  int heightForWidth(int width) const override;
+
+ protected:
+  void paintEvent(QPaintEvent* event) override;
+  void contextMenuEvent(QContextMenuEvent* event) override;
 
  private:
-  QGridLayout* m_grid;
-  int m_rows = 0;
+  QString m_text;
+  Tone m_tone;
+  int layOut(int width, QPainter* painter) const;
+
+  bool m_folded = false;
+  mutable int m_width = -1, m_height = 0;
 };
 
 // A monospaced text (command line, JSON) with a button that copies it.
@@ -105,7 +124,7 @@ class CodeBox : public QFrame {
 
  private:
   QString m_code;
-  QLabel* m_label;
+  WrappedText* m_label;
   QToolButton* m_copy;
 };
 

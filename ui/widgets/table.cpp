@@ -7,6 +7,7 @@
 #include <QPainter>
 #include <algorithm>
 
+#include "ui/plots/markers.h"
 #include "ui/theme.h"
 #include "ui/widgets/basics.h"
 #include "ui/widgets/sparkline.h"
@@ -41,6 +42,12 @@ void paint_check(QPainter* painter, const QRect& area, Qt::CheckState state) {
 QSize CellDelegate::sizeHint(const QStyleOptionViewItem& option, const QModelIndex& index) const {
   QSize size = QStyledItemDelegate::sizeHint(option, index);
   size.setWidth(size.width() + 2 * kGap);
+  if (index.data(kUnitRole).isValid()) {
+    const QFontMetrics small(Theme::instance().font(Theme::Size::Small));
+    size.rwidth() += kGapSmall + std::max(small.horizontalAdvance(index.data(kUnitRole).toString()), small.horizontalAdvance(index.data(kUnitSampleRole).toString()));
+  }
+  for (const int role : {int(kMarkerRole), int(kIconRole)})
+    if (index.data(role).isValid()) size.rwidth() += 18;
   return size.expandedTo({0, kRowHeight});
 }
 
@@ -50,6 +57,11 @@ void CellDelegate::paint(QPainter* painter, const QStyleOptionViewItem& option, 
   painter->setClipRect(option.rect);
   const bool selected = option.state & QStyle::State_Selected;
   painter->fillRect(option.rect, color(selected ? Role::AccentSoft : Role::Surface));
+  if (const double heat = index.data(kHeatRole).toDouble(); heat > 0.02) {
+    QColor shade = Theme::instance().series(5);
+    shade.setAlphaF(static_cast<float>(0.45 * std::min(heat, 1.0)));
+    painter->fillRect(option.rect.adjusted(1, 1, -1, -2), shade);
+  }
   painter->setPen(color(Role::Line));
   painter->drawLine(QLineF(option.rect.left(), option.rect.bottom() + 0.5, option.rect.right() + 1, option.rect.bottom() + 0.5));
   if (option.state & QStyle::State_HasFocus) {
@@ -68,6 +80,14 @@ void CellDelegate::paint(QPainter* painter, const QStyleOptionViewItem& option, 
     painter->setBrush(swatch.value<QColor>());
     painter->drawRoundedRect(QRectF(area.left(), area.center().y() - 4.5, 10, 10), 2, 2);
     area.setLeft(area.left() + 16);
+  }
+  if (const QVariant series = index.data(kMarkerRole); series.isValid()) {
+    paintMarker(*painter, series.toInt(), 9, QPointF(area.left() + 5, area.center().y() + 0.5), Theme::instance().series(series.toInt()), Qt::NoPen);
+    area.setLeft(area.left() + 18);
+  }
+  if (const QString icon = index.data(kIconRole).toString(); !icon.isEmpty()) {
+    painter->drawPixmap(QPointF(area.right() - 13, area.center().y() - 6.5), Theme::instance().pixmap(icon, color(Role::Accent), 14, painter->device()->devicePixelRatioF()));
+    area.setRight(area.right() - 18);
   }
   if (const QVariant bars = index.data(kHistogramRole); bars.isValid()) {
     std::vector<double> values;
@@ -95,7 +115,9 @@ void CellDelegate::paint(QPainter* painter, const QStyleOptionViewItem& option, 
   if (const QVariant unit = index.data(kUnitRole); unit.isValid()) {
     // The unit has a column of its own, so that figures end at the same place.
     const QFont small = theme.font(Theme::Size::Small);
-    const int unitWidth = unit.toString().isEmpty() ? 0 : std::max(24, QFontMetrics(small).horizontalAdvance(unit.toString()));
+    const QString sample = index.data(kUnitSampleRole).toString();
+    const int least = sample.isEmpty() ? unit.toString().isEmpty() ? 0 : 24 : QFontMetrics(small).horizontalAdvance(sample);
+    const int unitWidth = std::max(least, QFontMetrics(small).horizontalAdvance(unit.toString()));
     painter->setPen(ink);
     painter->drawText(area.adjusted(0, 0, -unitWidth - (unitWidth ? kGapSmall : 0), 0), Qt::AlignRight | Qt::AlignVCenter, text);
     painter->setFont(small);
@@ -183,6 +205,10 @@ void TableView::keyPressEvent(QKeyEvent* event) {
   }
   if (event->key() == Qt::Key_Delete && currentIndex().isValid()) {
     emit deletePressed(currentIndex());
+    return;
+  }
+  if (event->modifiers() == Qt::ControlModifier && (event->key() == Qt::Key_Up || event->key() == Qt::Key_Down)) {
+    emit moveWanted(event->key() == Qt::Key_Up ? -1 : 1);
     return;
   }
   QTableView::keyPressEvent(event);

@@ -16,6 +16,10 @@ enum CellRole {
   kHistogramRole,                  // QVariantList of double: a sparkline instead of text
   kSwatchRole,                     // QColor: a small square before the text
   kSecondRole,                     // QString: muted text after the text, in the same line
+  kUnitSampleRole,                 // QString: the widest unit of the column, so that figures end at the same place
+  kMarkerRole,                     // int: the marker of this series before the text
+  kHeatRole,                       // double 0…1: a shade behind the figure
+  kIconRole,                       // QString: an icon of the theme at the right end
 };
 
 class CellDelegate : public QStyledItemDelegate {
@@ -40,6 +44,7 @@ class TableView : public QTableView {
  signals:
   void spacePressed(const QModelIndex& index);
   void deletePressed(const QModelIndex& index);
+  void moveWanted(int step);   // Ctrl+Up and Ctrl+Down
 
  protected:
   void keyPressEvent(QKeyEvent* event) override;
