@@ -19,7 +19,10 @@ constexpr double kSameSize = 0.02;
 std::string megabytes(double bytes) {
   return bytes >= 1e9 ? fmt::format("{:.2f} GB", bytes / 1e9) : fmt::format("{:.1f} MB", bytes / 1e6);
 }
-std::string loss_text(double kld) { return kld < 0.001 ? fmt::format("{:.5f}", kld) : fmt::format("{:.4f}", kld); }
+std::string loss_text(double kld) {
+  if (kld > 0 && kld < 0.0001) return fmt::format("{:.1e}", kld);   // not a row of zeros
+  return kld < 0.001 ? fmt::format("{:.5f}", kld) : fmt::format("{:.4f}", kld);
+}
 
 double size_of(const CandidateInfo& candidate) { return static_cast<double>(candidate.bytes); }
 double loss_of(const CandidateInfo& candidate) {

@@ -10,6 +10,9 @@
 #include "ui/actions.h"
 #include "ui/models/compare_model.h"
 #include "ui/models/flips_model.h"
+#include "ui/models/slices_model.h"
+#include "ui/plots/stair_chart.h"
+#include "ui/widgets/table.h"
 #include "ui/models/measures.h"
 #include "ui/pages/compare/compare_page.h"
 #include "ui/plots/scatter_plot.h"
@@ -110,7 +113,12 @@ class CompareTest : public QObject {
     QCOMPARE(model.rowOf(3), 2);
     // Size in MB; the divergence carries its interval.
     QCOMPARE(model.index(1, 1).data().toString(), QStringLiteral("145.0"));
-    QVERIFY(model.index(2, 3).data().toString().contains(QChar(0x00b1)));
+    QVERIFY(model.index(2, 3).data(kUnitRole).toString().contains(QChar(0x00b1)));
+    // Decimal points stand under each other: shorter figures are filled up with figure spaces.
+    QCOMPARE(model.index(1, 3).data().toString().size(), model.index(2, 3).data().toString().size());
+    QSignalSpy resets(&model, &QAbstractItemModel::modelReset);
+    model.setSnapshot(study());   // the same candidates: selection and scroll position stay
+    QCOMPARE(resets.count(), 0);
     model.setSnapshot(nullptr);
     QCOMPARE(model.rowCount(), 0);
   }
@@ -120,6 +128,102 @@ class CompareTest : public QObject {
     QCOMPARE(measure(QStringLiteral("kld")).figure(snapshot->candidates[0])->value, 0.0);
     QCOMPARE(measure(QStringLiteral("agreement")).figure(snapshot->candidates[0])->value, 1.0);
     QVERIFY(!measure(QStringLiteral("kld")).figure(CandidateInfo{}));
+  }
+
+  void marksWhatCannotBeToldApart() {
+    const auto snapshot = study();
+    const CompareFigures figures = compareFigures(*snapshot, 1, [] { return false; });
+    // One prompt lost and one won of four: no test can tell these apart.
+    const auto accuracy = figures.against.find({3, QStringLiteral("accuracy")});
+    QVERIFY(accuracy != figures.against.end());
+    QCOMPARE(accuracy->second.verdict, Verdict::kCannotTell);
+    QVERIFY(accuracy->second.p);
+    // Nothing was asked of the second candidate: nothing is said of it.
+    QVERIFY(!figures.against.contains({2, QStringLiteral("accuracy")}));
+    QVERIFY(!figures.against.contains({3, QStringLiteral("kld")}));   // the original's own divergence is none
+    CompareModel model;
+    QAbstractItemModelTester tester(&model, QAbstractItemModelTester::FailureReportingMode::QtTest);
+    model.setSnapshot(snapshot);
+    model.setFigures(figures);
+    const int column = model.columnOf(QStringLiteral("accuracy"));
+    QVERIFY(model.index(2, column).data(kUnitRole).toString().contains(QChar(u'≈')));
+    QVERIFY(!model.index(1, column).data(kUnitRole).toString().contains(QChar(u'≈')));
+    QVERIFY(model.index(2, column).data(Qt::ToolTipRole).toString().contains(QStringLiteral("McNemar")));
+    model.setPinned({3});
+    QVERIFY(model.index(2, 0).data(kIconRole).isValid());
+  }
+
+  void stairsGoFromLargeToSmall() {
+    const CompareFigures figures = compareFigures(*study(), 1, [] { return false; });
+    std::vector<std::int64_t> ids;
+    for (const StairStep& step : figures.stairs) ids.push_back(step.id);
+    QCOMPARE(ids, (std::vector<std::int64_t>{1, 2, 4, 3}));
+    StairChart chart;
+    std::vector<StairTread> treads;
+    for (const StairStep& step : figures.stairs) treads.push_back({step.id, 0, QString::number(step.id), 1e8, {0.1, 0.09, 0.11}, step.loss});
+    chart.setTreads(treads);
+    QCOMPARE(chart.table().rows.size(), treads.size());
+    QCOMPARE(chart.order(), ids);
+    chart.resize(400, 200);
+    QVERIFY(!chart.grab().isNull());
+  }
+
+  // Thirds by what the original finds hard, groups by the data's own field; a part says how many it rests on.
+  void slicesCutTheData() {
+    auto snapshot = std::make_shared<StudySnapshot>(*study());
+    Evaluation base, worse;
+    base.task = worse.task = "choice";
+    for (int i = 0; i < 30; ++i) {
+      Evaluation::Row row;
+      row.index = i;
+      row.group = i % 2 ? "code" : "general";
+      row.margin = 30 - i;
+      row.correct = true;
+      base.rows.push_back(row);
+      row.correct = i < 20;   // the last third, where the original is least sure, is lost
+      worse.rows.push_back(row);
+    }
+    base.n = worse.n = 30;
+    snapshot->candidates[0].evaluations["prompts"] = base;
+    snapshot->candidates[2].evaluations["prompts"] = worse;
+    const CompareFigures figures = compareFigures(*snapshot, 1, [] { return false; });
+    std::vector<Slice> hard, groups;
+    for (const Slice& slice : figures.slices) {
+      if (slice.set != QStringLiteral("prompts")) continue;
+      if (slice.cut == Slice::Cut::Difficulty) hard.push_back(slice);
+      if (slice.cut == Slice::Cut::Group) groups.push_back(slice);
+    }
+    QCOMPARE(hard.size(), std::size_t(3));
+    QCOMPARE(hard[0].cells.at(3).figure.value, 1.0);
+    QCOMPARE(hard[2].cells.at(3).figure.value, 0.0);
+    QCOMPARE(hard[2].cells.at(3).paired->verdict, Verdict::kWorse);
+    QCOMPARE(groups.size(), std::size_t(2));
+    QCOMPARE(groups[0].n, std::int64_t(15));
+    SlicesModel model;
+    QAbstractItemModelTester tester(&model, QAbstractItemModelTester::FailureReportingMode::QtTest);
+    model.setSlices(hard, {{1, QStringLiteral("original"), true}, {3, QStringLiteral("Q4_0"), false}});
+    QCOMPARE(model.idAt(SlicesModel::kFirst + 1), std::int64_t(3));
+    QVERIFY(model.index(2, SlicesModel::kFirst + 1).data(kHeatRole).toDouble() > 0.9);
+    QVERIFY(model.index(2, SlicesModel::kFirst + 1).data(Qt::ToolTipRole).toString().contains(QStringLiteral("p = ")));
+    model.setSlices({}, {});
+  }
+
+  void theViewsFillFromTheStudy() {
+    ComparePage page(services_, nullptr);
+    page.resize(1100, 760);
+    page.show();
+    page.setSnapshot(study());
+    QTRY_VERIFY(page.isSettled());
+    for (const char* part : {"stairs", "layers", "difficulty", "slices", "flips", "table"}) {
+      page.showPart(QString::fromLatin1(part));
+      QVERIFY2(!page.grab().isNull(), part);
+    }
+    auto* stairs = page.findChild<StairChart*>();
+    QVERIFY(stairs);
+    QCOMPARE(stairs->order(), (std::vector<std::int64_t>{2, 4, 3}));   // the original has no loss to show
+    // An equal snapshot does nothing: no step is left to do.
+    page.setSnapshot(study());
+    QVERIFY(page.isSettled());
   }
 
   void flipsAreFoundAndSorted() {
@@ -138,8 +242,9 @@ class CompareTest : public QObject {
     page.resize(1100, 760);
     page.show();
     page.setSnapshot(study());
+    QTRY_VERIFY(page.isSettled());
     auto* scatter = page.findChild<ScatterPlot*>();
-    auto* table = page.findChild<QTableView*>();
+    auto* table = page.findChild<QTableView*>(QStringLiteral("candidates"));
     QVERIFY(scatter && table);
     selection_.setCandidate(3);
     QCOMPARE(scatter->selected(), std::optional<std::int64_t>(3));

@@ -1,11 +1,13 @@
-// CompareModel: the candidates of a study as a table, a row each, the original first. Text, sort keys, and marks where a
-// figure cannot be told apart from the original's.
+// CompareModel: the candidates of a study as a table, a row each, the original first. Figures with their intervals, sort
+// keys, and a mark where a figure cannot be told apart from the reference's.
 #pragma once
 
 #include <QAbstractTableModel>
+#include <QList>
 #include <memory>
 
 #include "core/study/snapshot.h"
+#include "ui/models/compare_figures.h"
 #include "ui/models/measures.h"
 
 namespace retort::ui {
@@ -16,9 +18,13 @@ class CompareModel : public QAbstractTableModel {
   enum Roles { SortRole = Qt::UserRole + 1, IdRole, SeriesRole };
   explicit CompareModel(QObject* parent = nullptr);
 
+  // Rows of the same candidates change in place, so that selection and scroll position stay.
   void setSnapshot(const std::shared_ptr<const StudySnapshot>& snapshot);
+  void setFigures(const CompareFigures& figures);
+  void setPinned(const QList<std::int64_t>& pinned);
   std::int64_t idAt(int row) const;
   int rowOf(std::int64_t id) const;
+  int columnOf(const QString& measure) const;
 
   int rowCount(const QModelIndex& parent = {}) const override;
   int columnCount(const QModelIndex& parent = {}) const override;
@@ -26,11 +32,20 @@ class CompareModel : public QAbstractTableModel {
   QVariant headerData(int section, Qt::Orientation orientation, int role) const override;
 
  private:
-  QString cellText(const CandidateInfo& candidate, int column) const;
-  // For each candidate: true when its answers cannot be told apart from the original's.
-  std::vector<bool> m_sameAnswers;
+  struct Cell {
+    QString value, interval;     // the decimal points of a column stand under each other
+  };
+  void fillCells();
+  const Comparison* against(const CandidateInfo& candidate, const Measure& measure) const;
+  QString hover(const CandidateInfo& candidate, const Measure& measure) const;
+
   std::shared_ptr<const StudySnapshot> m_snapshot;
+  CompareFigures m_figures;
+  QList<std::int64_t> m_pinned;
   std::vector<const Measure*> m_columns;
+  QStringList m_titles;                     // shorter than the measures' own
+  std::vector<std::vector<Cell>> m_cells;   // by column, then row
+  std::vector<QString> m_widest;            // interval, by column
 };
 
 }  // namespace retort::ui

@@ -4,7 +4,8 @@
 #include <tuple>
 
 #include "ui/format.h"
-#include "ui/theme.h"
+#include "ui/widgets/basics.h"
+#include "ui/widgets/table.h"
 
 namespace retort::ui {
 namespace {
@@ -69,7 +70,8 @@ QVariant FlipsModel::data(const QModelIndex& index, int role) const {
       default: return {};
     }
   if (role == Qt::ToolTipRole) return row.text;
-  if (role == Qt::ForegroundRole && index.column() == 0) return row.before.isEmpty() ? QVariant() : QVariant(color(row.worse ? Role::Bad : Role::Good));
+  if (role == kToneRole && index.column() == 0 && !row.before.isEmpty()) return static_cast<int>(row.worse ? Tone::Bad : Tone::Good);
+  if (role == kMutedRole) return index.column() == 1;
   return {};
 }
 

@@ -15,7 +15,7 @@
 namespace retort::ui {
 namespace {
 
-constexpr int kRow = 22;
+constexpr int kRow = 20;
 constexpr int kKeyHeight = 20;
 
 double total(const BarRow& row) { return std::accumulate(row.parts.begin(), row.parts.end(), 0.0); }
@@ -36,6 +36,17 @@ void BarChart::setRows(std::vector<BarRow> rows) {
   update();
 }
 void BarChart::setParts(const QStringList& names) { m_parts = names; update(); }
+void BarChart::setNamesShown(bool on) {
+  m_names = on;
+  update();
+}
+void BarChart::setScroll(int pixels) {
+  const int now = std::clamp(pixels, 0, std::max(0, contentHeight() - height()));
+  if (now == m_scroll) return;
+  m_scroll = now;
+  update();
+  emit scrolled(now);
+}
 void BarChart::setMeasure(const QString& measure) { m_measure = measure; }
 
 ChartTable BarChart::table() const {
@@ -70,9 +81,12 @@ void BarChart::paintEvent(QPaintEvent*) {
   draw(painter, size(), m_scroll);
 }
 
+// A saved picture stands alone: it has the names.
 void BarChart::drawTo(QPaintDevice* device, const QSize& size) {
   QPainter painter(device);
+  const bool shown = std::exchange(m_names, true);
   draw(painter, size, 0);
+  m_names = shown;
 }
 
 void BarChart::draw(QPainter& painter, const QSize& size, int scroll) const {
@@ -87,14 +101,14 @@ void BarChart::draw(QPainter& painter, const QSize& size, int scroll) const {
     texts = std::max(texts, metrics.horizontalAdvance(row.text));
   }
   names = std::min(names, size.width() * 2 / 5);
-  const int left = kGapLarge + 14 + names + kGap, right = size.width() - kGapLarge - texts - kGap;
+  const int left = m_names ? kGapLarge + 14 + names + kGap : kGap, right = size.width() - kGapLarge - texts - kGap;
   const double scale = largest > 0 ? std::max(8, right - left) / largest : 0;
   const int bottom = size.height() - (m_parts.size() > 1 ? kKeyHeight : 0);
   painter.save();
   painter.setClipRect(QRect(0, 0, size.width(), bottom));
   int y = kGapSmall - scroll;
   for (const BarRow& row : m_rows) {
-    const QRect line(kGap, y, size.width() - 2 * kGap, kRow);
+    const QRect line(m_names ? kGap : 0, y, size.width() - (m_names ? kGap : 0) - kGap, kRow);
     const bool chosen = selected() == row.id;
     if (chosen) {
       painter.setPen(hasFocus() ? QPen(color(Role::Accent)) : Qt::NoPen);
@@ -102,12 +116,12 @@ void BarChart::draw(QPainter& painter, const QSize& size, int scroll) const {
       painter.drawRoundedRect(QRectF(line).adjusted(0.5, 1, -0.5, -1), 4, 4);
     }
     const double middle = y + kRow / 2.0;
-    painter.setPen(Qt::NoPen);
-    painter.setBrush(Theme::instance().series(row.series));
-    painter.drawPath(markerPath(Theme::marker(row.series), 8).translated(kGapLarge + 4, middle));
-    painter.setFont(Theme::instance().font(Theme::Size::Small, chosen));
-    painter.setPen(color(Role::Text));
-    painter.drawText(QRect(kGapLarge + 14, y, names + kGapSmall, kRow), Qt::AlignVCenter, metrics.elidedText(row.name, Qt::ElideRight, names + kGapSmall));
+    if (m_names) {
+      paintMarker(painter, row.series, 8, QPointF(kGapLarge + 4, middle), Theme::instance().series(row.series), Qt::NoPen);
+      painter.setFont(Theme::instance().font(Theme::Size::Small, chosen));
+      painter.setPen(color(Role::Text));
+      painter.drawText(QRect(kGapLarge + 14, y, names + kGapSmall, kRow), Qt::AlignVCenter, metrics.elidedText(row.name, Qt::ElideRight, names + kGapSmall));
+    }
     double x = left;
     for (std::size_t part = 0; part < row.parts.size(); ++part) {
       const double width = row.parts[part] * scale;
@@ -132,12 +146,12 @@ void BarChart::draw(QPainter& painter, const QSize& size, int scroll) const {
   painter.restore();
   if (m_parts.size() > 1) {
     painter.setFont(font);
-    int x = kGapLarge;
+    int x = m_names ? kGapLarge : kGapSmall;
     for (qsizetype i = 0; i < m_parts.size(); ++i) {
       painter.fillRect(QRect(x, bottom + 6, 10, 8), Theme::mix(color(Role::Muted), color(Role::Surface), 0.34 * static_cast<double>(i)));
       painter.setPen(color(Role::Muted));
       painter.drawText(QPoint(x + 14, bottom + 14), m_parts[i]);
-      x += 14 + metrics.horizontalAdvance(m_parts[i]) + kGapLarge;
+      x += 14 + metrics.horizontalAdvance(m_parts[i]) + (m_names ? kGapLarge : kGap);
     }
   }
 }
@@ -155,8 +169,7 @@ void BarChart::mousePressEvent(QMouseEvent* event) {
 void BarChart::wheelEvent(QWheelEvent* event) {
   const int limit = std::max(0, contentHeight() - height());
   if (limit == 0) return event->ignore();
-  m_scroll = std::clamp(m_scroll - event->angleDelta().y() / 4, 0, limit);
-  update();
+  setScroll(m_scroll - event->angleDelta().y() / 4);
 }
 
 bool BarChart::event(QEvent* event) {

@@ -31,12 +31,18 @@ class BarChart : public Chart {
   void setParts(const QStringList& names);
   // What the figures are, for the table: "Decode, tokens/s".
   void setMeasure(const QString& measure);
+  // Without names the rows belong to those of the chart on the left, and scroll with them.
+  void setNamesShown(bool on);
+  void setScroll(int pixels);
 
   ChartTable table() const override;
   void drawTo(QPaintDevice* device, const QSize& size) override;
   std::vector<std::int64_t> order() const override;
   QSize sizeHint() const override;
   QSize minimumSizeHint() const override { return {180, 90}; }
+
+ signals:
+  void scrolled(int pixels);
 
  protected:
   void paintEvent(QPaintEvent* event) override;
@@ -52,6 +58,7 @@ class BarChart : public Chart {
   std::vector<BarRow> m_rows;
   QStringList m_parts;
   QString m_measure;
+  bool m_names = true;
   int m_scroll = 0;
 };
 

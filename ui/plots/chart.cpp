@@ -54,6 +54,10 @@ void Chart::setSelected(std::optional<std::int64_t> id) {
 void Chart::keyPressEvent(QKeyEvent* event) {
   const bool forward = event->key() == Qt::Key_Right || event->key() == Qt::Key_Down;
   const bool backward = event->key() == Qt::Key_Left || event->key() == Qt::Key_Up;
+  if (event->key() == Qt::Key_Space && m_selected) {
+    emit pinWanted(*m_selected);
+    return;
+  }
   const std::vector<std::int64_t> ids = order();
   if ((!forward && !backward) || ids.empty()) return QWidget::keyPressEvent(event);
   auto at = m_selected ? std::find(ids.begin(), ids.end(), *m_selected) : ids.end();
@@ -63,8 +67,16 @@ void Chart::keyPressEvent(QKeyEvent* event) {
   emit chosen(*at);
 }
 
+void Chart::drawFocus(QPainter& painter) const {
+  if (!hasFocus()) return;
+  painter.setPen(QPen(color(Role::Accent), 1));
+  painter.setBrush(Qt::NoBrush);
+  painter.drawRoundedRect(QRectF(rect()).adjusted(1.5, 1.5, -1.5, -1.5), 4, 4);
+}
+
 ChartFrame::ChartFrame(const QString& title, Chart* chart, QWidget* parent) : QWidget(parent), m_chart(chart) {
   m_title = makeHeading(title, this);
+  m_title->setMinimumWidth(40);   // a narrow chart cuts its title, not its figures
   m_menu = makeToolButton(QStringLiteral("down"), tr("Table, copy, save: %1").arg(title), this);
   auto* menu = new QMenu(m_menu);
   QAction* table = menu->addAction(tr("Show as table"));
@@ -80,29 +92,44 @@ ChartFrame::ChartFrame(const QString& title, Chart* chart, QWidget* parent) : QW
     const QString name = QString::fromLatin1(suffix);
     connect(menu->addAction(tr("Save as %1 …").arg(name.toUpper())), &QAction::triggered, this, [this, name] { askAndSave(name); });
   }
+  menu->addSeparator();
+  m_provenanceAction = menu->addAction(tr("Copy provenance"));
+  connect(m_provenanceAction, &QAction::triggered, this, [this] { QApplication::clipboard()->setText(m_provenance); });
   m_menu->setMenu(menu);
   m_menu->setPopupMode(QToolButton::InstantPopup);
 
-  auto* head = new QHBoxLayout;
-  head->setContentsMargins(kGapLarge, kGap, kGap, 0);
-  head->addWidget(m_title);
-  head->addStretch();
-  head->addWidget(m_menu);
+  m_head = new QHBoxLayout;
+  m_head->setContentsMargins(kGapLarge, kGapSmall, kGapSmall, 0);
+  m_head->setSpacing(kGap);
+  m_head->addWidget(m_title, 1);
+  m_head->addWidget(m_menu);
   m_stack = new QStackedLayout;
   m_stack->addWidget(m_chart);
   auto* column = new QVBoxLayout(this);
   column->setContentsMargins(0, 0, 0, 0);
   column->setSpacing(0);
-  column->addLayout(head);
+  column->addLayout(m_head);
   column->addLayout(m_stack, 1);
   m_chart->setAccessibleName(title);
 }
 
 void ChartFrame::setTitle(const QString& title) {
+  if (m_title->text() == title) return;
   m_title->setText(title);
   m_chart->setAccessibleName(title);
 }
+void ChartFrame::addControl(QWidget* control) { m_head->insertWidget(m_head->count() - 1, control); }
+void ChartFrame::setTitleShown(bool on) {
+  m_title->setVisible(on);
+  if (!on) m_head->insertStretch(m_head->count() - 1, 1);
+}
 QString ChartFrame::title() const { return m_title->text(); }
+
+void ChartFrame::setProvenance(const QString& line) {
+  if (m_provenance == line) return;
+  m_provenance = line;
+  m_provenanceAction->setText(tr("Copy provenance: %1").arg(line));
+}
 
 void ChartFrame::showTable(bool on) {
   if (on && !m_table) {

@@ -8,7 +8,10 @@
 #include <optional>
 #include <vector>
 
+class QAction;
 class QLabel;
+class QPainter;
+class QHBoxLayout;
 class QStackedLayout;
 class QTableWidget;
 class QToolButton;
@@ -38,9 +41,12 @@ class Chart : public QWidget {
 
  signals:
   void chosen(std::int64_t id);
+  void pinWanted(std::int64_t id);   // Space
 
  protected:
   virtual void selectionChanged() { update(); }
+  // The frame that says that arrow keys go here; not part of saved pictures.
+  void drawFocus(QPainter& painter) const;
   void keyPressEvent(QKeyEvent* event) override;
 
  private:
@@ -54,9 +60,13 @@ class ChartFrame : public QWidget {
 
   Chart* chart() const { return m_chart; }
   void setTitle(const QString& title);
+  // A choice of what the chart shows, in its head.
+  void addControl(QWidget* control);
+  // Without, the controls say what is shown; saved pictures have the title all the same.
+  void setTitleShown(bool on);
   QString title() const;
   // What saved files say below the picture: study, device, data, version.
-  void setProvenance(const QString& line) { m_provenance = line; }
+  void setProvenance(const QString& line);
   // PNG, SVG or CSV by the suffix; false when the file cannot be written.
   bool save(const QString& path, const QSize& size = QSize(900, 560));
 
@@ -71,8 +81,10 @@ class ChartFrame : public QWidget {
   Chart* m_chart;
   QLabel* m_title;
   QToolButton* m_menu;
+  QHBoxLayout* m_head;
   QStackedLayout* m_stack;
   QTableWidget* m_table = nullptr;
+  QAction* m_provenanceAction;
   QString m_provenance;
 };
 

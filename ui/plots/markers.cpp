@@ -48,4 +48,10 @@ QPainterPath markerPath(Marker marker, double size) {
   return path;
 }
 
+void paintMarker(QPainter& painter, int series, double size, const QPointF& at, const QColor& hue, const QPen& edge) {
+  painter.setPen(isHollow(series) ? QPen(hue, std::max(1.5, size / 6)) : edge);
+  painter.setBrush(isHollow(series) ? color(Role::Surface) : hue);
+  painter.drawPath(markerPath(Theme::marker(series), isHollow(series) ? size - 1 : size).translated(at));
+}
+
 }  // namespace retort::ui

@@ -6,6 +6,8 @@
 #include <QVBoxLayout>
 #include <algorithm>
 #include <cmath>
+#include <numbers>
+#include <numeric>
 
 #include "ui/format.h"
 #include "ui/plots/markers.h"
@@ -20,7 +22,7 @@ ScatterPlot::ScatterPlot(QWidget* parent) : Chart(parent), m_plot(new QCustomPlo
   m_plot->setFocusPolicy(Qt::NoFocus);
   m_plot->setInteractions(QCP::iRangeDrag | QCP::iRangeZoom);
   m_plot->setMouseTracking(true);
-  m_plot->setMinimumSize(280, 180);
+  m_plot->setMinimumSize(240, 150);
   connect(m_plot, &QCustomPlot::mousePress, this, [this](QMouseEvent* event) {
     setFocus(Qt::MouseFocusReason);
     if (const PlotPoint* point = pointAt(event->position())) emit chosen(point->id);
@@ -30,25 +32,25 @@ ScatterPlot::ScatterPlot(QWidget* parent) : Chart(parent), m_plot(new QCustomPlo
     if (point) QToolTip::showText(event->globalPosition().toPoint(), point->hover, m_plot);
     else QToolTip::hideText();
   });
-  connect(m_plot, &QCustomPlot::mouseDoubleClick, this, [this] { rebuild(); });
+  connect(m_plot, &QCustomPlot::mouseDoubleClick, this, [this] { invalidate(); });
 }
 
 void ScatterPlot::setAxes(const PlotAxis& x, const PlotAxis& y) {
   m_x = x;
   m_y = y;
-  rebuild();
+  invalidate();
 }
 
 void ScatterPlot::setPoints(std::vector<PlotPoint> points, std::vector<std::int64_t> front) {
   m_points = std::move(points);
   m_front = std::move(front);
-  rebuild();
+  invalidate();
 }
 
 void ScatterPlot::setNoiseFloor(std::optional<double> floor, const QString& label) {
   m_floor = floor;
   m_floorLabel = label;
-  rebuild();
+  invalidate();
 }
 
 ChartTable ScatterPlot::table() const {
@@ -71,6 +73,7 @@ std::vector<std::int64_t> ScatterPlot::order() const {
 }
 
 void ScatterPlot::drawTo(QPaintDevice* device, const QSize& size) {
+  if (m_dirty) rebuildNow();
   QCPPainter painter;
   painter.begin(device);
   painter.setMode(QCPPainter::pmVectorized);
@@ -79,11 +82,12 @@ void ScatterPlot::drawTo(QPaintDevice* device, const QSize& size) {
   m_plot->replot(QCustomPlot::rpQueuedReplot);
 }
 
-// A logarithmic axis has no zero: such points (the original's own loss) stand on its lower edge.
+// A logarithmic axis has no zero: such points (the original's own loss) stand at its lower edge, and so does what is
+// thousands of times smaller than the rest and would press that together.
 double ScatterPlot::shown(double value, bool x) const {
   const PlotAxis& axis = x ? m_x : m_y;
   const double scaled = value * axis.scale;
-  return axis.logarithmic ? std::max(scaled, m_low[x ? 0 : 1]) : scaled;
+  return axis.logarithmic ? std::max(scaled, m_edge[x ? 0 : 1]) : scaled;
 }
 
 void ScatterPlot::fitRanges(bool x) {
@@ -98,7 +102,14 @@ void ScatterPlot::fitRanges(bool x) {
     }
   if (low > high) low = axis.logarithmic ? 0.001 : 0, high = 1;
   if (axis.logarithmic) {
-    m_low[x ? 0 : 1] = low / 1.8;
+    double edge = 0;
+    for (const PlotPoint& point : m_points) {
+      const double scaled = (x ? point.x : point.y) * axis.scale;
+      if (scaled >= high / 3000 && (edge == 0 || scaled < edge)) edge = scaled;
+    }
+    if (edge == 0) edge = low;
+    m_edge[x ? 0 : 1] = low < edge || std::any_of(m_points.begin(), m_points.end(), [&](const PlotPoint& p) { return (x ? p.x : p.y) <= 0; }) ? edge / 3 : edge;
+    m_low[x ? 0 : 1] = m_edge[x ? 0 : 1] / 1.8;
     m_high[x ? 0 : 1] = high * 1.6;
   } else {
     const double margin = high > low ? (high - low) * 0.1 : std::max(std::abs(high) * 0.1, 1e-9);
@@ -193,8 +204,8 @@ void ScatterPlot::addPoint(const PlotPoint& point) {
   QCPGraph* graph = m_plot->addGraph();
   graph->setLineStyle(QCPGraph::lsNone);
   const double size = chosen ? 13 : 9;
-  graph->setScatterStyle(QCPScatterStyle(markerPath(Theme::marker(point.series), size), QPen(chosen ? color(Role::Text) : color(Role::Surface), chosen ? 1.6 : 0.8),
-                                         QBrush(hue), size));
+  graph->setScatterStyle(QCPScatterStyle(markerPath(Theme::marker(point.series), size), isHollow(point.series) ? QPen(hue, 1.8) : QPen(chosen ? color(Role::Text) : color(Role::Surface), chosen ? 1.6 : 0.8),
+                                         QBrush(isHollow(point.series) ? color(Role::Surface) : hue), 6));   // 6: the path is drawn as it is
   graph->addData(x, y);
   const auto bars = [&](QCPErrorBars::ErrorType type, double value, double low, double high) {
     if (!(high > low)) return;
@@ -210,49 +221,92 @@ void ScatterPlot::addPoint(const PlotPoint& point) {
   bars(QCPErrorBars::etKeyError, x, shown(point.x_low, true), shown(point.x_high, true));
 }
 
-// Names stand right of their points; where two would cover each other, the later one goes left, above or below.
+// A name stands where it covers the fewest names, points and error bars: nearest first, further out with a line to its
+// point. Points in a crowd choose before those that stand alone.
 void ScatterPlot::addLabels() {
   const QFontMetrics metrics(Theme::instance().font(Theme::Size::Small));
-  std::vector<QRectF> taken;
-  const QRectF area = m_plot->axisRect()->rect();
+  const QRectF area = QRectF(m_plot->axisRect()->rect()).adjusted(2, 0, -2, 0);
+  std::vector<QPointF> places;
   std::vector<QRectF> marks;
   for (const PlotPoint& point : m_points) {
-    const QPointF at(m_plot->xAxis->coordToPixel(shown(point.x, true)), m_plot->yAxis->coordToPixel(shown(point.y, false)));
-    marks.emplace_back(at.x() - 5, at.y() - 5, 10, 10);
+    const double x = m_plot->xAxis->coordToPixel(shown(point.x, true));
+    const double top = m_plot->yAxis->coordToPixel(shown(point.y_high, false)), bottom = m_plot->yAxis->coordToPixel(shown(point.y_low, false));
+    const QPointF at(x, m_plot->yAxis->coordToPixel(shown(point.y, false)));
+    places.push_back(at);
+    marks.emplace_back(at.x() - 6, at.y() - 6, 12, 12);
+    if (bottom - top > 14) marks.emplace_back(x - 3, top, 6, bottom - top);
   }
-  for (std::size_t i = 0; i < m_points.size(); ++i) {
-    const PlotPoint& point = m_points[i];
-    const QPointF at = marks[i].center();
-    const double w = metrics.horizontalAdvance(point.name) + 2, h = metrics.height();
-    const QPointF places[] = {{at.x() + 9, at.y() - h / 2}, {at.x() - w - 9, at.y() - h / 2}, {at.x() - w / 2, at.y() - h - 8},
-                              {at.x() - w / 2, at.y() + 8}, {at.x() + 7, at.y() - h - 6}, {at.x() + 7, at.y() + 6}};
+  std::vector<std::size_t> order(m_points.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  const auto crowd = [&](std::size_t i) {
+    return std::count_if(places.begin(), places.end(), [&](const QPointF& other) { return std::abs(other.x() - places[i].x()) < 70 && std::abs(other.y() - places[i].y()) < 24; });
+  };
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return crowd(a) > crowd(b); });
+  std::vector<QRectF> taken;
+  for (const std::size_t i : order) {
+    const double w = metrics.horizontalAdvance(m_points[i].name) + 2, h = metrics.height() - 2;
     QRectF best;
-    int fewest = 1000;
-    for (const QPointF& place : places) {
-      const QRectF box(place, QSizeF(w, h));
-      int hits = area.contains(box) ? 0 : 10;
-      for (const QRectF& other : taken) hits += other.intersects(box) ? 2 : 0;
-      for (const QRectF& mark : marks) hits += mark.intersects(box) ? 1 : 0;
-      if (hits < fewest) fewest = hits, best = box;
-    }
+    double least = 1e9;
+    for (double distance = 9; distance <= 57; distance += 8)
+      for (int turn = 0; turn < 16; ++turn) {
+        // Beside before above or below: a name reads on from its point.
+        const double angle = turn * std::numbers::pi / 8;
+        const QPointF near = places[i] + distance * QPointF(std::cos(angle), std::sin(angle));
+        const QRectF box(near.x() - w * (1 - std::cos(angle)) / 2, near.y() - h * (1 - std::sin(angle)) / 2, w, h);
+        double cost = distance * 0.05 + std::abs(std::sin(angle)) * 0.2 + (std::cos(angle) < 0 ? 0.1 : 0);
+        if (!area.contains(box)) cost += 8;
+        for (const QRectF& other : taken) cost += other.adjusted(-2, 0, 2, 0).intersects(box) ? 6 : 0;
+        for (const QRectF& mark : marks) cost += mark.intersects(box) ? 3 : 0;
+        if (cost < least) least = cost, best = box;
+      }
     taken.push_back(best);
-    auto* label = new QCPItemText(m_plot);
-    label->setText(point.name);
-    label->setFont(Theme::instance().font(Theme::Size::Small, selected() == point.id));
-    label->setColor(color(point.dominated && selected() != point.id ? Role::Muted : Role::Text));
-    label->setPadding({});
-    label->setClipToAxisRect(false);
-    label->setPositionAlignment(Qt::AlignLeft | Qt::AlignTop);
-    // Anchored to the point in pixels, so that the name follows when the chart is moved or saved at another size.
-    auto* anchor = new QCPItemTracer(m_plot);
-    anchor->setStyle(QCPItemTracer::tsNone);
-    anchor->position->setCoords(shown(point.x, true), shown(point.y, false));
-    label->position->setParentAnchor(anchor->position);
-    label->position->setCoords(best.left() - at.x(), best.top() - at.y());
+    addLabel(m_points[i], best.topLeft() - places[i], best.size());
   }
 }
 
-void ScatterPlot::rebuild() {
+void ScatterPlot::addLabel(const PlotPoint& point, const QPointF& offset, const QSizeF& size) {
+  // Anchored to the point in pixels, so that the name follows when the chart is moved or saved at another size.
+  auto* anchor = new QCPItemTracer(m_plot);
+  anchor->setStyle(QCPItemTracer::tsNone);
+  anchor->position->setCoords(shown(point.x, true), shown(point.y, false));
+  auto* label = new QCPItemText(m_plot);
+  // Stands at the edge instead of below it: the arrow says so, the tool tip how far.
+  const bool below = m_y.logarithmic && point.y > 0 && point.y * m_y.scale < m_edge[1];
+  label->setText(below ? point.name + QStringLiteral(" ↓") : point.name);
+  label->setFont(Theme::instance().font(Theme::Size::Small, selected() == point.id));
+  label->setColor(color(point.dominated && selected() != point.id ? Role::Muted : Role::Text));
+  label->setPadding({});
+  label->setClipToAxisRect(false);
+  QColor behind = color(Role::Surface);
+  behind.setAlpha(190);   // a name stays readable across the front
+  label->setBrush(behind);
+  label->setPositionAlignment(Qt::AlignLeft | Qt::AlignTop);
+  label->position->setParentAnchor(anchor->position);
+  label->position->setCoords(offset.x(), offset.y());
+  // The nearest point of the name's box: far names get a line.
+  const QPointF nearest(std::clamp(0.0, offset.x(), offset.x() + size.width()), std::clamp(0.0, offset.y(), offset.y() + size.height()));
+  if (std::hypot(nearest.x(), nearest.y()) < 16) return;
+  auto* line = new QCPItemLine(m_plot);
+  line->setPen(QPen(color(Role::LineStrong), 0.9));
+  line->setClipToAxisRect(false);
+  line->start->setParentAnchor(anchor->position);
+  line->start->setCoords(nearest * 6.0 / std::hypot(nearest.x(), nearest.y()));
+  line->end->setParentAnchor(anchor->position);
+  line->end->setCoords(nearest);
+}
+
+void ScatterPlot::invalidate() {
+  if (std::exchange(m_dirty, true)) return;
+  QMetaObject::invokeMethod(this, [this] { if (m_dirty) rebuildNow(); }, Qt::QueuedConnection);
+}
+
+void ScatterPlot::resizeEvent(QResizeEvent* event) {
+  Chart::resizeEvent(event);
+  invalidate();   // which names cover each other depends on the size
+}
+
+void ScatterPlot::rebuildNow() {
+  m_dirty = false;
   m_plot->clearPlottables();
   m_plot->clearItems();
   fitRanges(true);
@@ -262,7 +316,8 @@ void ScatterPlot::rebuild() {
   addNoiseFloor();
   addFront();
   for (const PlotPoint& point : m_points) addPoint(point);
-  m_plot->replot(QCustomPlot::rpImmediateRefresh);   // positions in pixels are known from here on
+  // The layout alone gives positions in pixels, without painting twice.
+  for (const auto phase : {QCPLayoutElement::upPreparation, QCPLayoutElement::upMargins, QCPLayoutElement::upLayout}) m_plot->plotLayout()->update(phase);
   addLabels();
   m_plot->axisRect()->setupFullAxesBox(false);
   m_plot->xAxis2->setVisible(hasFocus());
@@ -277,11 +332,11 @@ void ScatterPlot::rebuild() {
 
 void ScatterPlot::focusInEvent(QFocusEvent* event) {
   Chart::focusInEvent(event);
-  rebuild();
+  invalidate();
 }
 void ScatterPlot::focusOutEvent(QFocusEvent* event) {
   Chart::focusOutEvent(event);
-  rebuild();
+  invalidate();
 }
 
 const PlotPoint* ScatterPlot::pointAt(const QPointF& position) const {

@@ -43,20 +43,24 @@ class ScatterPlot : public Chart {
   void drawTo(QPaintDevice* device, const QSize& size) override;
   std::vector<std::int64_t> order() const override;
   QSize sizeHint() const override { return {520, 320}; }
-  QSize minimumSizeHint() const override { return {300, 220}; }
+  QSize minimumSizeHint() const override { return {260, 160}; }
 
  protected:
-  void selectionChanged() override { rebuild(); }
+  void selectionChanged() override { invalidate(); }
+  void resizeEvent(QResizeEvent* event) override;
   void focusInEvent(QFocusEvent* event) override;
   void focusOutEvent(QFocusEvent* event) override;
 
  private:
-  void rebuild();
+  // What changes together is drawn once, when the event loop comes round.
+  void invalidate();
+  void rebuildNow();
   void styleAxes();
   void fitRanges(bool x);
   void addFront();
   void addPoint(const PlotPoint& point);
   void addLabels();
+  void addLabel(const PlotPoint& point, const QPointF& offset, const QSizeF& size);
   void addGoals();
   void addNoiseFloor();
   double shown(double value, bool x) const;
@@ -68,7 +72,9 @@ class ScatterPlot : public Chart {
   std::vector<std::int64_t> m_front;
   std::optional<double> m_floor;
   QString m_floorLabel;
-  double m_low[2] = {0, 0}, m_high[2] = {1, 1};
+  double m_low[2] = {0, 0}, m_high[2] = {1, 1};   // of the axes
+  double m_edge[2] = {0, 0};                      // where values stand that a logarithmic axis cannot show
+  bool m_dirty = false;
 };
 
 }  // namespace retort::ui

@@ -1,11 +1,13 @@
 #include "ui/pages/compare/goals_bar.h"
 
 #include <QCheckBox>
-#include <QGridLayout>
+#include <QHBoxLayout>
 #include <QLabel>
 #include <QPushButton>
 #include <QSignalBlocker>
 #include <QSlider>
+#include <QToolButton>
+#include <QVBoxLayout>
 #include <algorithm>
 #include <cmath>
 
@@ -21,50 +23,61 @@ constexpr int kSteps = 200;
 
 GoalsBar::GoalsBar(QWidget* parent) : QFrame(parent) {
   setProperty("card", QStringLiteral("raised"));
-  auto* grid = new QGridLayout(this);
-  grid->setContentsMargins(kGapLarge, kGap, kGapLarge, kGap);
-  grid->setHorizontalSpacing(kGap);
-  grid->setVerticalSpacing(kGapSmall);
+  auto* column = new QVBoxLayout(this);
+  column->setContentsMargins(kGapLarge, kGap, kGap, kGap);
+  column->setSpacing(kGapSmall);
+  m_line = new QHBoxLayout;
+  m_line->setSpacing(kGapLarge);
+  column->addLayout(m_line);
   addRow(tr("Size ≤"), QStringLiteral("size"), &Goals::max_bytes, false);
   addRow(tr("Loss ≤"), QStringLiteral("kld"), &Goals::max_kld, false);
   addRow(tr("First token ≤"), QStringLiteral("first"), &Goals::max_time_to_first_token, false);
   addRow(tr("Decode ≥"), QStringLiteral("decode"), &Goals::min_decode, true);
-  m_take = makeLabel(QString(), Tone::Normal, Theme::Size::Body, true, this);
-  m_why = makeLabel(QString(), Tone::Normal, Theme::Size::Body, false, this);
-  m_runnerUp = makeLabel(QString(), Tone::Muted, Theme::Size::Small, false, this);
-  for (QLabel* label : {m_take, m_why, m_runnerUp}) label->setWordWrap(true);
-  m_take->setAccessibleName(tr("Recommendation"));
+  const Theme& theme = Theme::instance();
+  m_take = new WrappedText(Tone::Normal, theme.font(Theme::Size::Body, true));
+  m_why = new WrappedText(Tone::Normal, theme.font(Theme::Size::Body));
+  m_runnerUp = new WrappedText(Tone::Muted, theme.font(Theme::Size::Small));
+  m_runnerUp->setFolded(true);
   m_show = makeButton(tr("Select it"), {}, false, this);
+  m_show->setProperty("compact", true);
   connect(m_show, &QPushButton::clicked, this, [this] { if (m_recommended) emit recommendedChosen(*m_recommended); });
-  auto* text = new QVBoxLayout;
-  text->setSpacing(2);
-  text->addWidget(m_take);
-  text->addWidget(m_why);
-  text->addWidget(m_runnerUp);
-  auto* line = new QHBoxLayout;
-  line->addLayout(text, 1);
-  line->addWidget(m_show, 0, Qt::AlignTop);
-  grid->addLayout(line, 2, 0, 1, 8);
+  m_more = makeToolButton(QStringLiteral("down"), tr("Runner-up, and what would change the answer"), this);
+  m_more->setCheckable(true);
+  connect(m_more, &QToolButton::toggled, this, [this](bool on) { m_runnerUp->setFolded(!on); });
+  auto* first = new QHBoxLayout;
+  first->setSpacing(kGap);
+  first->addWidget(m_take, 1);
+  first->addWidget(m_show);
+  auto* last = new QHBoxLayout;
+  last->setSpacing(kGap);
+  last->addWidget(m_runnerUp, 1);
+  last->addWidget(m_more, 0, Qt::AlignTop);
+  auto* advice = new QVBoxLayout;
+  advice->setSpacing(0);
+  advice->addLayout(first);
+  advice->addWidget(m_why);
+  advice->addLayout(last);
+  column->addLayout(advice);
 }
 
 void GoalsBar::addRow(const QString& text, const QString& measureId, std::optional<double> Goals::*goal, bool minimum) {
-  auto* grid = static_cast<QGridLayout*>(layout());
-  const int place = static_cast<int>(m_rows.size());
   auto* on = new QCheckBox(text, this);
   auto* slider = new QSlider(Qt::Horizontal, this);
   slider->setRange(0, kSteps);
   slider->setValue(minimum ? 0 : kSteps);
   slider->setAccessibleName(text);
   slider->setMinimumWidth(60);
-  auto* value = makeLabel(QStringLiteral("–"), Tone::Normal, Theme::Size::Body, false, this);
+  auto* value = makeLabel(tr("no limit"), Tone::Normal, Theme::Size::Body, false, this);
   value->setAlignment(Qt::AlignRight | Qt::AlignVCenter);
-  value->setMinimumWidth(84);
-  const int column = (place % 2) * 4, line = place / 2;
-  grid->addWidget(on, line, column);
-  grid->addWidget(slider, line, column + 1);
-  grid->addWidget(value, line, column + 2);
-  grid->setColumnStretch(column + 1, 1);
-  grid->setColumnMinimumWidth(column + 3, kGapLarge);
+  auto* head = new QHBoxLayout;
+  head->setSpacing(kGapSmall);
+  head->addWidget(on);
+  head->addWidget(value, 1);
+  auto* cell = new QVBoxLayout;
+  cell->setSpacing(2);
+  cell->addLayout(head);
+  cell->addWidget(slider);
+  m_line->addLayout(cell, 1);
   m_rows.push_back({measureId, goal, minimum, on, slider, value});
   const std::size_t index = m_rows.size() - 1;
   connect(on, &QCheckBox::toggled, this, [this, index] { showValue(m_rows[index]); emitGoals(); });
@@ -86,7 +99,8 @@ double GoalsBar::valueOf(const Row& row) const {
 
 void GoalsBar::showValue(const Row& row) {
   const Measure& m = measure(row.measure);
-  row.value->setText(row.on->isChecked() ? Quantity{significant(valueOf(row) * m.scale, 3), m.unit}.text() : tr("no limit"));
+  setTone(row.value, row.on->isChecked() ? Tone::Normal : Tone::Muted);
+  setTextOf(row.value, row.on->isChecked() ? Quantity{significant(valueOf(row) * m.scale, 3), m.unit}.text() : tr("no limit"));
 }
 
 void GoalsBar::emitGoals() {
@@ -126,10 +140,11 @@ void GoalsBar::setSnapshot(const StudySnapshot& snapshot) {
   m_why->setText(toQString(advice.why));
   m_why->setVisible(!advice.why.empty());
   QStringList more;
-  if (!advice.runner_up.empty()) more << toQString(advice.runner_up);
+  if (!advice.runner_up.empty()) more << tr("Runner-up: %1").arg(toQString(advice.runner_up));
   if (!advice.would_change.empty()) more << toQString(advice.would_change);
   m_runnerUp->setText(more.join(QLatin1Char(' ')));
   m_runnerUp->setVisible(!more.isEmpty());
+  m_more->setVisible(!more.isEmpty());
   m_show->setVisible(m_recommended.has_value());
 }
 

@@ -7,11 +7,15 @@
 #include "core/study/snapshot.h"
 
 class QCheckBox;
+class QHBoxLayout;
 class QLabel;
 class QPushButton;
 class QSlider;
+class QToolButton;
 
 namespace retort::ui {
+
+class WrappedText;
 
 class GoalsBar : public QFrame {
   Q_OBJECT
@@ -39,7 +43,9 @@ class GoalsBar : public QFrame {
   void emitGoals();
 
   std::vector<Row> m_rows;
-  QLabel *m_take, *m_why, *m_runnerUp;
+  QHBoxLayout* m_line;
+  WrappedText *m_take, *m_why, *m_runnerUp;
+  QToolButton* m_more;
   QPushButton* m_show;
   std::optional<std::int64_t> m_recommended;
   bool m_filling = false;
