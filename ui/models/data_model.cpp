@@ -53,11 +53,13 @@ QVariant DataModel::data(const QModelIndex& index, int role) const {
       if (role == Qt::ToolTipRole && r.tokens == 0) return tr("Counted when the model has a tokenizer");
       break;
     case Lengths:
-      if (role == kHistogramRole && !r.length_histogram.empty()) {
+      if (role == kHistogramRole && r.examples > 1 && !r.length_histogram.empty()) {
         QVariantList bars;
         for (const std::int64_t bin : r.length_histogram) bars << static_cast<double>(bin);
         return bars;
       }
+      if (role == Qt::DisplayRole && r.examples == 1) return tr("one text");
+      if (role == kMutedRole) return true;
       if (role == Qt::AccessibleTextRole || role == Qt::ToolTipRole) return tr("Tokens per example, short to long");
       break;
     default: break;

@@ -4,6 +4,7 @@
 #include <QDragEnterEvent>
 #include <QFileDialog>
 #include <QFileInfo>
+#include <QHeaderView>
 #include <QMimeData>
 #include <QStackedLayout>
 #include <QVBoxLayout>
@@ -12,6 +13,8 @@
 #include "ui/actions.h"
 #include "ui/format.h"
 #include "ui/pages/data/add_data_panel.h"
+#include "ui/pages/data/data_details.h"
+#include "ui/services/selection.h"
 #include "ui/services/study_service.h"
 #include "ui/settings.h"
 #include "ui/widgets/basics.h"
@@ -42,11 +45,21 @@ DataPage::DataPage(Services& services, QWidget* parent) : Page(services, parent)
   m_table->setModel(m_model);
   m_table->setWidths({0, 120, 120, 96, 104, 150});
   m_stack->addWidget(m_table);
-  outer->addWidget(holder, 3);
+  outer->addWidget(holder, 2);
+  m_details = new DataDetails(services);
+  m_details->hide();
+  outer->addWidget(m_details, 3);
   m_add = new AddDataPanel(services.study);
   outer->addWidget(m_add, 4);
 
-  connect(m_table->selectionModel(), &QItemSelectionModel::currentRowChanged, this, &DataPage::refreshSelection);
+  connect(m_table->selectionModel(), &QItemSelectionModel::currentRowChanged, this, [this] {
+    if (const DataInfo* set = selected(); set && m_table->hasFocus()) this->services().selection.setData(QString::fromStdString(set->name));
+    refreshSelection();
+  });
+  connect(m_table, &TableView::clicked, this, [this] {
+    if (const DataInfo* set = selected()) this->services().selection.setData(QString::fromStdString(set->name));
+  });
+  connect(m_add, &AddDataPanel::closed, this, &DataPage::refreshSelection);
   connect(m_table, &TableView::deletePressed, m_remove, &QPushButton::click);
   services.actions.add({QStringLiteral("data.add"), tr("Data"), tr("Add a data file …"), QKeySequence(tr("Ctrl+D")), QStringLiteral("plus"),
                         tr("Plain text or JSONL")}, this, [this] {
@@ -110,26 +123,41 @@ void DataPage::setSnapshot(const SnapshotPtr& snapshot) {
   } else {
     m_summary->setText(tr("Data"));
   }
+  // As tall as its rows, so that what the selected set covers has the rest.
+  const int rows = std::clamp(m_model->rowCount(), 3, 9);
+  m_stack->parentWidget()->setMaximumHeight(any ? m_table->horizontalHeader()->sizeHint().height() + rows * kRowHeight + 4 : QWIDGETSIZE_MAX);
   refreshOverlaps();
   refreshSelection();
 }
 
 void DataPage::refreshOverlaps() {
+  QString now;
+  if (m_snapshot)
+    for (const DataInfo& set : m_snapshot->data)
+      if (!set.overlap_warning.empty()) now += QString::fromStdString(set.name + set.overlap_warning) + QLatin1Char('\n');
+  if (now == m_overlapsShown) return;
+  m_overlapsShown = now;
   clearLayout(m_overlaps);
   if (!m_snapshot) return;
   for (const DataInfo& set : m_snapshot->data) {
     if (set.overlap_warning.empty()) continue;
     auto* notice = new Notice;
-    notice->showText(Notice::Kind::Bad, QString::fromStdString(set.overlap_warning));
+    notice->showText(Notice::Kind::Bad, tr("%1: %2").arg(QString::fromStdString(set.name), QString::fromStdString(set.overlap_warning)));
     notice->setRemedy(tr("Remove %1").arg(QString::fromStdString(set.name)), this,
                       [this, name = QString::fromStdString(set.name)] { services().study.removeData(name); });
     m_overlaps->addWidget(notice);
   }
 }
 
+const DataInfo* DataPage::selected() const {
+  const QModelIndex now = m_table->currentIndex();
+  return now.isValid() && now.row() < m_model->rowCount() ? &m_model->row(now.row()) : nullptr;
+}
+
 void DataPage::refreshSelection() {
   const QModelIndex now = m_table->currentIndex();
-  const bool any = now.isValid() && now.row() < m_model->rowCount();
+  const bool any = selected() != nullptr;
+  m_details->show(m_add->isVisibleTo(this) ? nullptr : selected());
   m_role->setEnabled(any);
   m_remove->setEnabled(any);
   if (any) m_role->setCurrentIndex(m_role->findData(static_cast<int>(m_model->row(now.row()).role)));
@@ -144,7 +172,10 @@ void DataPage::askFile() {
   addFile(path);
 }
 
-void DataPage::addFile(const QString& path) { m_add->open(path); }
+void DataPage::addFile(const QString& path) {
+  m_add->open(path);
+  refreshSelection();
+}
 
 void DataPage::dragEnterEvent(QDragEnterEvent* event) {
   const QList<QUrl> urls = event->mimeData()->urls();

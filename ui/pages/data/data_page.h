@@ -13,6 +13,7 @@ class QVBoxLayout;
 namespace retort::ui {
 
 class AddDataPanel;
+class DataDetails;
 class EmptyState;
 class TableView;
 
@@ -33,12 +34,15 @@ class DataPage : public Page {
   void addFile(const QString& path);
   void refreshOverlaps();
   void refreshSelection();
+  const DataInfo* selected() const;
 
   SnapshotPtr m_snapshot;
   DataModel* m_model;
   TableView* m_table;
   QVBoxLayout* m_overlaps;
   AddDataPanel* m_add;
+  DataDetails* m_details;
+  QString m_overlapsShown;
   QLabel* m_summary;
   QComboBox* m_role;
   QPushButton* m_remove;
