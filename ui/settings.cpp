@@ -14,6 +14,7 @@ const QList<SettingInfo>& settingTable() {
       {Setting::ThemeMode, "window/theme", QStringLiteral("system")},
       {Setting::ModelContext, "model/context", 4096},
       {Setting::MapColour, "model/map_colour", QStringLiteral("type")},
+      {Setting::BlindTallies, "try/tallies", QVariantMap()},
   };
   Q_ASSERT(table.size() == static_cast<qsizetype>(Setting::Count));
   return table;
@@ -43,6 +44,15 @@ void Settings::addRecentStudy(const QString& path) {
   paths.removeAll(full);
   paths.prepend(full);
   setValue(Setting::RecentStudies, paths.mid(0, 12));
+}
+
+QVariantMap Settings::tally(const QString& study) { return value(Setting::BlindTallies).toMap().value(study).toMap(); }
+
+void Settings::setTally(const QString& study, const QVariantMap& tally) {
+  QVariantMap all = value(Setting::BlindTallies).toMap();
+  if (tally.isEmpty()) all.remove(study);
+  else all[study] = tally;
+  setValue(Setting::BlindTallies, all);
 }
 
 }  // namespace retort::ui

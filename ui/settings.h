@@ -17,6 +17,7 @@ enum class Setting {
   ThemeMode,        // "system", "light", "dark"
   ModelContext,     // tokens on the Model page's slider
   MapColour,        // "type", "bytes"
+  BlindTallies,     // votes of the Try page by study path
   Count,
 };
 
@@ -35,6 +36,8 @@ class Settings {
   // Newest first, at most 12, each once; those that are gone are left out.
   static QStringList recentStudies();
   static void addRecentStudy(const QString& path);
+  static QVariantMap tally(const QString& study);
+  static void setTally(const QString& study, const QVariantMap& tally);
 };
 
 }  // namespace retort::ui

@@ -2,6 +2,7 @@
 
 #include <QComboBox>
 #include <QLabel>
+#include <QPushButton>
 #include <QScrollBar>
 #include <QSignalBlocker>
 #include <QTextBrowser>
@@ -26,25 +27,36 @@ QString quoted(const GeneratedToken& token) {
 
 }  // namespace
 
-TryColumn::TryColumn(int number, QWidget* parent) : QFrame(parent) {
+TryColumn::TryColumn(int number, QWidget* parent) : QFrame(parent), m_number(number) {
   setProperty("card", QStringLiteral("true"));
   m_choice = new QComboBox(this);
   m_choice->setAccessibleName(tr("Candidate of column %1").arg(number));
+  m_choice->setSizeAdjustPolicy(QComboBox::AdjustToMinimumContentsLengthWithIcon);
+  m_letter = makeHeading({}, this);
+  m_letter->setMinimumHeight(m_choice->sizeHint().height());
+  m_letter->hide();
   m_text = new QTextBrowser(this);
   m_text->setAccessibleName(tr("Answer %1").arg(number));
+  m_text->setProperty("plain", true);
   m_text->setFrameShape(QFrame::NoFrame);
   m_parting = makeLabel(QString(), Tone::Warn, Theme::Size::Small, false, this);
   m_parting->setWordWrap(true);
   m_rate = makeLabel(QString(), Tone::Muted, Theme::Size::Small, false, this);
+  m_rate->setWordWrap(true);
+  m_vote = makeButton(tr("This is the best (%1)").arg(number), QStringLiteral("check"), false, this);
+  m_vote->hide();
   auto* column = new QVBoxLayout(this);
   column->setContentsMargins(kGap, kGap, kGap, kGap);
   column->setSpacing(kGapSmall);
   column->addWidget(m_choice);
+  column->addWidget(m_letter);
   column->addWidget(m_text, 1);
   column->addWidget(m_parting);
   column->addWidget(m_rate);
+  column->addWidget(m_vote);
   m_parting->hide();
   connect(m_choice, &QComboBox::currentIndexChanged, this, &TryColumn::candidateChanged);
+  connect(m_vote, &QPushButton::clicked, this, &TryColumn::voted);
 }
 
 void TryColumn::setCandidates(const std::vector<std::pair<std::int64_t, QString>>& candidates, bool fixedToFirst) {
@@ -53,22 +65,52 @@ void TryColumn::setCandidates(const std::vector<std::pair<std::int64_t, QString>
   m_choice->clear();
   for (const auto& [id, name] : candidates) m_choice->addItem(name, QVariant::fromValue<qint64>(id));
   m_choice->setEnabled(!fixedToFirst);
+  m_choice->setToolTip(fixedToFirst ? tr("The first column is always the original") : QString());
   setCandidate(fixedToFirst && !candidates.empty() ? candidates.front().first : keep);
 }
 std::int64_t TryColumn::candidate() const { return m_choice->currentData().toLongLong(); }
+QString TryColumn::candidateName() const { return m_choice->currentText(); }
 void TryColumn::setCandidate(std::int64_t id) {
   if (const int at = m_choice->findData(QVariant::fromValue<qint64>(id)); at >= 0) m_choice->setCurrentIndex(at);
+}
+
+void TryColumn::setBlind(std::int64_t shown) {
+  m_blind = shown;
+  m_hidden = shown != 0;
+  m_choice->setVisible(shown == 0);
+  m_letter->setVisible(shown != 0);
+  m_letter->setText(tr("Answer %1").arg(QChar(static_cast<char16_t>(u'A' + m_number - 1))));
+  setTone(m_letter, Tone::Normal);
+  setVoting(false);
+  showTexts();
+}
+
+void TryColumn::reveal(const QString& name, bool preferred) {
+  m_hidden = false;
+  m_letter->setText(preferred ? tr("%1 · your choice").arg(name) : name);
+  setTone(m_letter, preferred ? Tone::Good : Tone::Normal);
+  setVoting(false);
+  showTexts();
+}
+
+void TryColumn::setVoting(bool on) { m_vote->setVisible(on); }
+
+void TryColumn::showTexts() {
+  m_rate->setVisible(!m_hidden && !m_rate->text().isEmpty());
+  m_parting->setVisible(!m_hidden && !m_parting->text().isEmpty());
 }
 
 void TryColumn::clear() {
   m_tokens.clear();
   m_text->clear();
   m_rate->clear();
-  m_parting->hide();
+  m_parting->clear();
+  showTexts();
 }
 void TryColumn::begin() {
   clear();
   m_rate->setText(tr("reading the prompt …"));
+  showTexts();
 }
 
 void TryColumn::add(const GeneratedToken& token) {
@@ -81,29 +123,34 @@ void TryColumn::add(const GeneratedToken& token) {
 
 void TryColumn::end(const GenerateResult& result) {
   m_rate->setText(tr("%1 tokens · first after %2 · %3").arg(QString::number(result.tokens.size()), secondsQuantity(result.time_to_first_token).text(), rateQuantity(result.decode_tokens_per_second, tr("tokens")).text()));
+  render(m_tokens.size(), m_parting->text());
 }
 
 void TryColumn::fail(const Failure& failure) {
+  m_hidden = false;
   m_rate->setText(failure.text + QLatin1Char(' ') + failure.remedy);
-  m_rate->setWordWrap(true);
+  setTone(m_rate, Tone::Bad);
+  showTexts();
 }
 
 void TryColumn::compareWith(const std::vector<GeneratedToken>& original) {
   std::size_t same = 0;
   while (same < m_tokens.size() && same < original.size() && m_tokens[same].id == original[same].id) ++same;
   QString note;
-  if (same < m_tokens.size() && same < original.size())
+  const bool parts = same < m_tokens.size() && same < original.size();
+  if (parts)
     note = tr("parts at token %1: %2 here, %3 in the original").arg(QString::number(same + 1), quoted(m_tokens[same]), quoted(original[same]));
   else if (m_tokens.size() == original.size() && !m_tokens.empty())
     note = tr("the same as the original, token for token");
-  render(same, note);
-  setTone(m_parting, same < m_tokens.size() && same < original.size() ? Tone::Warn : Tone::Good);
+  setTone(m_parting, parts ? Tone::Warn : Tone::Good);
+  render(parts ? same : m_tokens.size(), note);
 }
 
+// Blind, the mark waits with the names: it would say which column is the original.
 void TryColumn::render(std::size_t parting, const QString& note) {
   QString text;
   for (std::size_t i = 0; i < m_tokens.size(); ++i) {
-    if (i == parting)
+    if (i == parting && !m_hidden)
       text += QStringLiteral("<span style=\"background:%1; color:%2; font-weight:600; text-decoration:underline\">%3</span>")
                   .arg(color(Role::WarnSoft).name(), color(Role::Text).name(), html(m_tokens[i].text));
     else
@@ -111,7 +158,7 @@ void TryColumn::render(std::size_t parting, const QString& note) {
   }
   m_text->setHtml(QStringLiteral("<div style=\"line-height:130%\">%1</div>").arg(text));
   m_parting->setText(note);
-  m_parting->setVisible(!note.isEmpty());
+  showTexts();
 }
 
 }  // namespace retort::ui
