@@ -1,11 +1,16 @@
 #include "ui/models/candidate_model.h"
 
+#include <QMimeData>
+#include <algorithm>
+
 #include "ui/format.h"
 #include "ui/widgets/basics.h"
 #include "ui/widgets/table.h"
 
 namespace retort::ui {
 namespace {
+
+constexpr const char* kCandidateMime = "application/x-retort-candidate";
 
 int state_tone(CandidateState state) {
   switch (state) {
@@ -55,8 +60,15 @@ QVariant CandidateModel::data(const QModelIndex& index, int role) const {
   const CandidateInfo& r = row(index.row());
   switch (index.column()) {
     case Name:
-      if (role == Qt::DisplayRole) return QString::fromStdString(r.name);
-      if (role == kSecondRole) return QString::fromStdString(r.plain);
+      if (role == Qt::DisplayRole || role == kSecondRole) {
+        // The part that tells it from the others first; the rest may be cut.
+        static const QString kMatrix = QStringLiteral(" + importance matrix");
+        const QString name = QString::fromStdString(r.name);
+        const bool matrix = name.endsWith(kMatrix);
+        if (role == Qt::DisplayRole) return matrix ? name.chopped(kMatrix.size()) : name;
+        return matrix ? tr("+ importance matrix") : QString::fromStdString(r.plain);
+      }
+      if (role == Qt::ToolTipRole) return QStringLiteral("%1 · %2").arg(QString::fromStdString(r.name), QString::fromStdString(r.plain));
       if (role == Qt::CheckStateRole) return static_cast<int>(r.chosen ? Qt::Checked : Qt::Unchecked);
       if (role == Qt::FontRole && r.is_original) return Theme::instance().font(Theme::Size::Body, true);
       break;
@@ -95,10 +107,31 @@ bool CandidateModel::setData(const QModelIndex& index, const QVariant& value, in
 }
 
 Qt::ItemFlags CandidateModel::flags(const QModelIndex& index) const {
-  if (!index.isValid()) return Qt::NoItemFlags;
+  if (!index.isValid()) return Qt::ItemIsDropEnabled;
   Qt::ItemFlags flags = Qt::ItemIsEnabled | Qt::ItemIsSelectable;
   if (index.column() == Name) flags |= Qt::ItemIsUserCheckable;
-  return flags;
+  // The original stays first.
+  if (!row(index.row()).is_original) flags |= Qt::ItemIsDragEnabled;
+  return flags | Qt::ItemIsDropEnabled;
+}
+
+QStringList CandidateModel::mimeTypes() const { return {QString::fromLatin1(kCandidateMime)}; }
+
+QMimeData* CandidateModel::mimeData(const QModelIndexList& indexes) const {
+  auto* data = new QMimeData;
+  if (!indexes.isEmpty()) data->setData(QString::fromLatin1(kCandidateMime), QByteArray::number(static_cast<qlonglong>(row(indexes.front().row()).id)));
+  return data;
+}
+
+// Onto a row: to its place; between two: there. The new order comes with the next snapshot, so nothing is removed here.
+bool CandidateModel::dropMimeData(const QMimeData* data, Qt::DropAction action, int dropRow, int, const QModelIndex& parent) {
+  const std::int64_t id = data->data(QString::fromLatin1(kCandidateMime)).toLongLong();
+  const int from = rowOf(id);
+  if (action != Qt::MoveAction || from < 0) return false;
+  int target = parent.isValid() ? parent.row() : dropRow < 0 ? rowCount() - 1 : dropRow > from ? dropRow - 1 : dropRow;
+  target = std::clamp(target, 1, rowCount() - 1);
+  if (target != from) emit moveWanted(id, target);
+  return false;
 }
 
 int CandidateModel::rowOf(std::int64_t id) const {

@@ -18,8 +18,14 @@ class CandidateModel : public RowModel<CandidateInfo> {
   bool setData(const QModelIndex& index, const QVariant& value, int role) override;
   Qt::ItemFlags flags(const QModelIndex& index) const override;
   int rowOf(std::int64_t id) const;
+  // Rows are dragged within the table; a drop asks for a move.
+  Qt::DropActions supportedDropActions() const override { return Qt::MoveAction; }
+  QStringList mimeTypes() const override;
+  QMimeData* mimeData(const QModelIndexList& indexes) const override;
+  bool dropMimeData(const QMimeData* data, Qt::DropAction action, int row, int column, const QModelIndex& parent) override;
 
  signals:
+  void moveWanted(std::int64_t id, int newIndex);
   void chosenWanted(std::int64_t id, bool chosen);
 
  protected:

@@ -1,7 +1,10 @@
-// The presets: plain name beside the code, predicted size, bits and memory before anything runs.
+// The presets: the code beside the plain name; size, memory, loss and time before anything runs. Loss and time come from
+// candidates that this study has measured, or are marked as not known: nothing is guessed.
 #pragma once
 
-#include "core/study/recipe.h"
+#include <optional>
+
+#include "core/study/snapshot.h"
 #include "ui/models/row_model.h"
 
 namespace retort::ui {
@@ -14,12 +17,18 @@ struct PresetRow {
   qsizetype fallbacks = 0;
   QString problem;                        // why it cannot work; the row is greyed
   bool present = false;                   // a candidate does exactly this already
+  std::optional<Figure> loss = {};        // measured, in nats
+  bool lossOfTwin = false;                // of the same level with or without importance matrix
+  double seconds = 0;                     // of its evaluations; 0: not known
+  bool secondsOfOthers = false;           // the mean of what other candidates took
 };
+// Loss and time from what the study has measured.
+void fillExpectations(PresetRow& row, const StudySnapshot& study);
 
 class PresetModel : public RowModel<PresetRow> {
   Q_OBJECT
  public:
-  enum Column { Name, Size, Bits, Memory, Count };
+  enum Column { Name, Size, Loss, Time, Memory, Count };
   using RowModel<PresetRow>::RowModel;
   int columnCount(const QModelIndex& parent = {}) const override { return parent.isValid() ? 0 : Count; }
   QVariant data(const QModelIndex& index, int role) const override;

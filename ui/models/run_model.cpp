@@ -1,5 +1,6 @@
 #include "ui/models/run_model.h"
 
+#include <QMimeData>
 #include <algorithm>
 
 #include "ui/format.h"
@@ -92,6 +93,31 @@ QVariant RunModel::headerData(int section, Qt::Orientation orientation, int role
   static const char* const kNames[] = {QT_TR_NOOP("Candidate"), QT_TR_NOOP("Step"), QT_TR_NOOP("Now"), QT_TR_NOOP("Progress"),
                                        QT_TR_NOOP("Rate"), QT_TR_NOOP("Time left"), QT_TR_NOOP("Reused")};
   return section >= 0 && section < Count ? tr(kNames[section]) : QVariant();
+}
+
+namespace {
+constexpr const char* kRunMime = "application/x-retort-run";
+}
+
+Qt::ItemFlags RunModel::flags(const QModelIndex& index) const {
+  if (!index.isValid()) return Qt::NoItemFlags;
+  return Qt::ItemIsEnabled | Qt::ItemIsSelectable | Qt::ItemIsDropEnabled | (row(index.row()).candidate != 0 ? Qt::ItemIsDragEnabled : Qt::NoItemFlags);
+}
+
+QStringList RunModel::mimeTypes() const { return {QString::fromLatin1(kRunMime)}; }
+
+QMimeData* RunModel::mimeData(const QModelIndexList& indexes) const {
+  auto* data = new QMimeData;
+  if (!indexes.isEmpty()) data->setData(QString::fromLatin1(kRunMime), QByteArray::number(static_cast<qlonglong>(row(indexes.front().row()).candidate)));
+  return data;
+}
+
+// The new order comes with the next snapshot: nothing is removed here.
+bool RunModel::dropMimeData(const QMimeData* data, Qt::DropAction action, int, int, const QModelIndex& parent) {
+  const std::int64_t moved = data->data(QString::fromLatin1(kRunMime)).toLongLong();
+  if (action != Qt::MoveAction || moved == 0 || !parent.isValid()) return false;
+  if (const std::int64_t onto = row(parent.row()).candidate; onto != 0 && onto != moved) emit dropWanted(moved, onto);
+  return false;
 }
 
 }  // namespace retort::ui

@@ -39,9 +39,9 @@ RecipesPage::RecipesPage(Services& services, QWidget* parent) : Page(services, p
   m_editor = new RecipeEditor(services.study, services.model);
   right->addWidget(m_editor);
   splitter->addWidget(pane(right));
-  splitter->setSizes({306, 330, 250});
+  splitter->setSizes({322, 304, 264});
   splitter->setStretchFactor(0, 2);
-  splitter->setStretchFactor(1, 3);
+  splitter->setStretchFactor(1, 2);
   splitter->setStretchFactor(2, 2);
   outer->addWidget(splitter);
   connectParts();
@@ -50,7 +50,7 @@ RecipesPage::RecipesPage(Services& services, QWidget* parent) : Page(services, p
 QWidget* RecipesPage::buildPresets() {
   auto* column = new QVBoxLayout;
   auto* head = new QHBoxLayout;
-  head->addWidget(makeHeading(tr("Presets · Quantize")));
+  head->addWidget(makeHeading(tr("Presets")));
   head->addStretch();
   m_addPreset = makeButton(tr("Add"), QStringLiteral("plus"));
   m_addPreset->setToolTip(tr("Adds the selected preset to the candidates (Enter)"));
@@ -58,8 +58,8 @@ QWidget* RecipesPage::buildPresets() {
   column->addLayout(head);
   m_presetTable = new TableView(tr("Presets"));
   m_presetTable->setModel(m_presets);
-  m_presetTable->setWidths({0, 78, 46, 76});
-  m_presetTable->setColumnHidden(3, true);   // memory: the Model page has it per level, beside what fits
+  m_presetTable->setWidths({0, 76, 62, 70, 76});
+  m_presetTable->setColumnHidden(PresetModel::Memory, true);   // the Model page has it per level, beside what fits
   column->addWidget(m_presetTable, 1);
   return pane(column);
 }
@@ -78,9 +78,15 @@ QWidget* RecipesPage::buildCandidates() {
   column->addLayout(head);
   m_candidateTable = new TableView(tr("Candidates of this study"));
   m_candidateTable->setModel(m_candidates);
-  m_candidateTable->setWidths({0, 78, 50, 84});
+  m_candidateTable->setWidths({0, 74, 50, 80});
+  m_candidateTable->setColumnHidden(CandidateModel::Bits, true);   // in the inspector, beside the other figures
+  m_candidateTable->setDragEnabled(true);
+  m_candidateTable->setAcceptDrops(true);
+  m_candidateTable->setDropIndicatorShown(true);
+  m_candidateTable->setDragDropMode(QAbstractItemView::InternalMove);
+  m_candidateTable->setDragDropOverwriteMode(false);
   column->addWidget(m_candidateTable, 1);
-  QLabel* hint = makeLabel(tr("Checked candidates take part in the run. Enter checks, Space pins."), Tone::Muted, Theme::Size::Small);
+  QLabel* hint = makeLabel(tr("Checked ones take part in the run, from top to bottom. Enter checks, Space pins, dragging reorders."), Tone::Muted, Theme::Size::Small);
   hint->setWordWrap(true);
   column->addWidget(hint);
   return pane(column);
@@ -97,10 +103,14 @@ void RecipesPage::connectParts() {
   });
   connect(m_presetTable, &TableView::clicked, this, [this](const QModelIndex& now) { m_editor->edit({}, m_presets->row(now.row()).recipe, {}); });
   connect(m_candidateTable->selectionModel(), &QItemSelectionModel::currentRowChanged, this, [this](const QModelIndex& now) {
-    if (now.isValid()) services().selection.setCandidate(m_candidates->row(now.row()).id);
+    if (now.isValid() && !m_filling) services().selection.setCandidate(m_candidates->row(now.row()).id);
     refreshSelected();
   });
-  connect(m_candidateTable, &TableView::clicked, this, &RecipesPage::refreshSelected);
+  connect(m_candidateTable, &TableView::clicked, this, [this](const QModelIndex& now) {
+    services().selection.setCandidate(m_candidates->row(now.row()).id);
+    refreshSelected();
+  });
+  connect(m_candidates, &CandidateModel::moveWanted, &study, &StudyService::moveCandidate);
   connect(m_candidateTable, &TableView::activated, this, [this](const QModelIndex& index) {
     const CandidateInfo& candidate = m_candidates->row(index.row());
     services().study.setChosen(candidate.id, !candidate.chosen);
@@ -155,14 +165,18 @@ const CandidateInfo* RecipesPage::selected() const {
 void RecipesPage::setSnapshot(const SnapshotPtr& snapshot) {
   m_snapshot = snapshot;
   const std::optional<std::int64_t> wanted = services().selection.candidate();
+  // Looking at the page selects nothing for the other pages: only the person does.
+  m_filling = true;
   m_candidates->setRows(snapshot ? withoutMeasurements(snapshot->candidates) : std::vector<CandidateInfo>());
   if (!selected() && m_candidates->rowCount() > 0) {
-    const int row = wanted ? m_candidates->rowOf(*wanted) : -1;
+    int row = wanted ? m_candidates->rowOf(*wanted) : -1;
+    if (row < 0 && snapshot->recommendation.candidate) row = m_candidates->rowOf(*snapshot->recommendation.candidate);
     m_candidateTable->selectRow(std::max(row, 0));
   }
+  m_filling = false;
   if (snapshot) {
     const auto chosen = std::count_if(snapshot->candidates.begin(), snapshot->candidates.end(), [](const auto& c) { return c.chosen; });
-    m_candidateTitle->setText(tr("Candidates · %1 of %2 chosen").arg(chosen).arg(snapshot->candidates.size()));
+    m_candidateTitle->setText(tr("Candidates · %1 of %2").arg(chosen).arg(snapshot->candidates.size()));
   } else {
     m_candidateTitle->setText(tr("Candidates"));
   }
@@ -199,6 +213,7 @@ void RecipesPage::refreshPresets() {
       row.present = std::any_of(m_snapshot->candidates.begin(), m_snapshot->candidates.end(),
                                 [&](const CandidateInfo& candidate) { return candidate.recipe.name == recipe.name; });
     row.recipe = std::move(recipe);
+    if (m_snapshot) fillExpectations(row, *m_snapshot);
     rows.push_back(std::move(row));
   }
   m_presets->setRows(std::move(rows));

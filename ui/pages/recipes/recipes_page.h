@@ -35,6 +35,7 @@ class RecipesPage : public Page {
   const CandidateInfo* selected() const;
 
   SnapshotPtr m_snapshot;
+  bool m_filling = false;
   std::optional<MemoryByPart> m_memory;
   std::int64_t m_memoryContext = -1;
   PresetModel* m_presets;

@@ -1,26 +1,33 @@
 #include "ui/pages/run/run_page.h"
 
 #include <QHBoxLayout>
+#include <QHeaderView>
+#include <QPlainTextEdit>
 #include <QStackedLayout>
+#include <QTabBar>
+#include <QTabWidget>
 #include <QVBoxLayout>
 #include <algorithm>
 
 #include "ui/format.h"
+#include "ui/models/command_lines.h"
+#include "ui/models/run_log.h"
 #include "ui/pages/run/tensor_error_chart.h"
 #include "ui/services/model_service.h"
 #include "ui/widgets/basics.h"
+#include "ui/widgets/facts.h"
 #include "ui/widgets/table.h"
 
 namespace retort::ui {
 namespace {
 
-// The candidate that is being made, else the last one that has errors to show.
+// The candidate that is being made, else the selected one, else the last that has errors to show.
 const CandidateInfo* candidate_to_show(const StudySnapshot& study, std::optional<std::int64_t> selected) {
   const CandidateInfo* found = nullptr;
   for (const CandidateInfo& candidate : study.candidates) {
+    if (candidate.state == CandidateState::kQuantizing && !candidate.tensor_errors.empty()) return &candidate;
     if (candidate.tensor_errors.empty()) continue;
-    if (candidate.state == CandidateState::kQuantizing) return &candidate;
-    if (!found || candidate.id == selected) found = &candidate;
+    if (!found || found->id != selected) found = &candidate;
   }
   return found;
 }
@@ -45,20 +52,35 @@ std::vector<TensorError> errors_of(const CandidateInfo& candidate, const LoadedM
   return errors;
 }
 
-// Without a run in this session: one row per candidate, with what the study holds of it.
+RunRow row_of(const CandidateInfo& candidate, std::int64_t id, std::string step, bool done, std::string message) {
+  RunRow row;
+  row.id = id;
+  row.candidate = candidate.id;
+  row.candidate_name = candidate.name;
+  row.step = std::move(step);
+  row.state = done ? JobState::kDone : candidate.state == CandidateState::kFailed ? JobState::kFailed : JobState::kWaiting;
+  row.message = done ? std::move(message) : candidate.failure;
+  return row;
+}
+
+// Without a run in this session: the same steps, with what the study holds of them.
 std::vector<RunRow> rows_of(const StudySnapshot& study) {
   if (!study.run.empty()) return study.run;
   std::vector<RunRow> rows;
+  std::int64_t id = 0;
   for (const CandidateInfo& candidate : study.candidates) {
     if (!candidate.chosen) continue;
-    RunRow row;
-    row.id = -candidate.id;
-    row.candidate = candidate.id;
-    row.candidate_name = candidate.name;
-    row.step = RunPage::tr("make and measure").toStdString();
-    row.state = candidate.state == CandidateState::kDone ? JobState::kDone : candidate.state == CandidateState::kFailed ? JobState::kFailed : JobState::kWaiting;
-    row.message = candidate.failure;
-    rows.push_back(std::move(row));
+    if (!candidate.recipe.stages.empty())
+      rows.push_back(row_of(candidate, --id, RunPage::tr("quantize").toStdString(), !candidate.bytes_predicted, RunPage::tr("%1 in the store").arg(bytesQuantity(candidate.bytes).text()).toStdString()));
+    for (const DataInfo& set : study.data) {
+      if (set.role != DataRole::kEvaluation || set.kind == DataKind::kLabelled) continue;
+      const auto found = candidate.evaluations.find(set.name);
+      const bool done = found != candidate.evaluations.end();
+      rows.push_back(row_of(candidate, --id, (set.kind == DataKind::kText ? "text: " : "prompts: ") + set.name, done,
+                            done ? RunPage::tr("measured in %1").arg(secondsQuantity(found->second.seconds).text()).toStdString() : std::string()));
+    }
+    rows.push_back(row_of(candidate, --id, RunPage::tr("speed and memory").toStdString(), candidate.bench.has_value(),
+                          candidate.bench ? RunPage::tr("measured over %n token(s)", nullptr, static_cast<int>(candidate.bench->token_seconds.size())).toStdString() : std::string()));
   }
   return rows;
 }
@@ -83,13 +105,18 @@ RunPage::RunPage(Services& services, QWidget* parent) : Page(services, parent) {
   column->addWidget(m_problem);
   m_table = new TableView(tr("Steps of the run"));
   m_table->setModel(m_model);
-  m_table->setWidths({170, 150, 0, 130, 96, 104, 72});
+  m_table->setDragEnabled(true);
+  m_table->setAcceptDrops(true);
+  m_table->setDragDropMode(QAbstractItemView::InternalMove);
+  m_table->setDragDropOverwriteMode(true);
+  m_table->setWidths({196, 184, 0, 120, 88, 88, 66});
+  m_table->verticalHeader()->setDefaultSectionSize(kRowHeight - 4);
+  m_table->verticalHeader()->setMinimumSectionSize(kRowHeight - 4);
   column->addWidget(m_table, 3);
-  m_errorTitle = makeHeading(tr("Error per tensor"));
-  column->addWidget(m_errorTitle);
-  m_errors = new TensorErrorChart(services.selection);
-  column->addWidget(m_errors, 1);
+  column->addWidget(buildBelow(), 2);
   column->addWidget(buildStore());
+  m_command = new CodeBox(tr("command line"));
+  column->addWidget(m_command);
   m_stack->addWidget(body);
 
   StudyService& study = services.study;
@@ -98,12 +125,83 @@ RunPage::RunPage(Services& services, QWidget* parent) : Page(services, parent) {
   connect(&study, &StudyService::storeUsageReady, this, &RunPage::showStore);
   connect(&study, &StudyService::runFinished, &study, &StudyService::requestStoreUsage);
   connect(m_table->selectionModel(), &QItemSelectionModel::currentRowChanged, this, [this](const QModelIndex& now) {
-    if (now.isValid() && m_model->row(now.row()).candidate != 0) this->services().selection.setCandidate(m_model->row(now.row()).candidate);
+    if (now.isValid() && !m_filling && m_model->row(now.row()).candidate != 0) this->services().selection.setCandidate(m_model->row(now.row()).candidate);
+    refreshSelected();
   });
+  connect(m_table, &TableView::moveWanted, this, &RunPage::moveSelected);
+  connect(m_table, &TableView::deletePressed, this, &RunPage::removeSelected);
+  connect(m_model, &RunModel::dropWanted, this, [this](std::int64_t moved, std::int64_t before) {
+    if (!m_snapshot) return;
+    const auto& candidates = m_snapshot->candidates;
+    const auto at = [&](std::int64_t id) { return static_cast<int>(std::find_if(candidates.begin(), candidates.end(), [&](const auto& c) { return c.id == id; }) - candidates.begin()); };
+    if (at(before) > 0 && at(before) < static_cast<int>(candidates.size())) this->services().study.moveCandidate(moved, at(before));
+  });
+  connect(&study, &StudyService::snapshotChanged, this, [this](const SnapshotPtr& snapshot) { m_runLog->take(snapshot.get()); });
   connect(m_table, &TableView::spacePressed, this, [this](const QModelIndex& index) {
     if (const auto id = m_model->row(index.row()).candidate; id != 0) this->services().selection.togglePin(id);
   });
   refreshButtons();
+}
+
+// What the run tells besides its rows: the error of each tensor as it is made, and the log.
+QWidget* RunPage::buildBelow() {
+  m_below = new QTabWidget;
+  m_below->setDocumentMode(true);
+  m_below->tabBar()->setDrawBase(false);
+  m_below->setAccessibleName(tr("Errors and log"));
+  auto* errors = new QWidget;
+  auto* column = new QVBoxLayout(errors);
+  column->setContentsMargins(0, kGapSmall, 0, 0);
+  column->setSpacing(kGapSmall);
+  m_errorTitle = makeLabel({}, Tone::Muted, Theme::Size::Small);
+  m_errors = new TensorErrorChart(services().selection);
+  column->addWidget(m_errorTitle);
+  column->addWidget(m_errors, 1);
+  m_below->addTab(errors, tr("Error per tensor"));
+  m_log = new QPlainTextEdit;
+  m_log->setReadOnly(true);
+  m_log->setMaximumBlockCount(2000);
+  m_log->setFont(Theme::instance().monospace(Theme::Size::Small));
+  m_log->setAccessibleName(tr("Log of the run"));
+  m_log->setPlaceholderText(tr("What a run does is written here, line by line."));
+  m_below->addTab(m_log, tr("Log"));
+  m_below->setMinimumHeight(150);
+  m_runLog = new RunLog(this);
+  connect(m_runLog, &RunLog::added, this, [this](const QStringList& lines) { m_log->appendPlainText(lines.join(QLatin1Char('\n'))); });
+  connect(m_runLog, &RunLog::cleared, m_log, &QPlainTextEdit::clear);
+  return m_below;
+}
+
+const CandidateInfo* RunPage::selected() const {
+  const QModelIndex now = m_table->currentIndex();
+  if (!now.isValid() || !m_snapshot) return nullptr;
+  for (const CandidateInfo& candidate : m_snapshot->candidates)
+    if (candidate.id == m_model->row(now.row()).candidate) return &candidate;
+  return nullptr;
+}
+
+void RunPage::refreshSelected() {
+  const CandidateInfo* candidate = selected();
+  const bool movable = candidate && !candidate->is_original;
+  for (QToolButton* button : {m_earlier, m_later, m_leaveOut}) button->setEnabled(movable);
+}
+
+// Candidates run in the study's order, all steps of one after another.
+void RunPage::moveSelected(int step) {
+  const CandidateInfo* candidate = selected();
+  if (!candidate || candidate->is_original) return;
+  const int at = static_cast<int>(candidate - m_snapshot->candidates.data());
+  const int target = std::clamp(at + step, 1, static_cast<int>(m_snapshot->candidates.size()) - 1);
+  if (target == at) return;
+  services().study.moveCandidate(candidate->id, target);
+  if (services().study.isRunning()) emit message(tr("%1 was moved; a run that is on keeps its order, the next one follows the new").arg(toQString(candidate->name)));
+}
+
+void RunPage::removeSelected() {
+  const CandidateInfo* candidate = selected();
+  if (!candidate || candidate->is_original) return;
+  services().study.setChosen(candidate->id, false);
+  emit message(tr("%1 is left out of the next run; Ctrl+Z brings it back").arg(toQString(candidate->name)));
 }
 
 QWidget* RunPage::buildHead() {
@@ -124,6 +222,13 @@ QWidget* RunPage::buildHead() {
   m_pause = makeButton(tr("Pause"), QStringLiteral("pause"));
   m_stop = makeButton(tr("Stop"), QStringLiteral("stop"));
   m_stop->setToolTip(tr("Finished parts are kept (Ctrl+.)"));
+  m_earlier = makeToolButton(QStringLiteral("up"), tr("Run the candidate earlier (Ctrl+Up in the table)"));
+  m_later = makeToolButton(QStringLiteral("down"), tr("Run the candidate later (Ctrl+Down in the table)"));
+  m_leaveOut = makeToolButton(QStringLiteral("close"), tr("Leave the candidate out of the run (Delete in the table)"));
+  for (QToolButton* button : {m_earlier, m_later, m_leaveOut}) row->addWidget(button, 0, Qt::AlignTop);
+  connect(m_earlier, &QToolButton::clicked, this, [this] { moveSelected(-1); });
+  connect(m_later, &QToolButton::clicked, this, [this] { moveSelected(1); });
+  connect(m_leaveOut, &QToolButton::clicked, this, &RunPage::removeSelected);
   for (QPushButton* button : {m_run, m_pause, m_stop}) row->addWidget(button, 0, Qt::AlignTop);
   StudyService& study = services().study;
   connect(m_run, &QPushButton::clicked, &study, &StudyService::run);
@@ -139,7 +244,7 @@ QWidget* RunPage::buildStore() {
   row->setContentsMargins(kGapLarge, kGap, kGap, kGap);
   row->addWidget(makeHeading(tr("Tensor store")));
   row->addSpacing(kGapLarge);
-  m_store = new FactGrid;
+  m_store = new FactGrid(nullptr, FactGrid::Values::BesideNames);
   row->addWidget(m_store, 1);
   m_clean = makeButton(tr("Clean up"), QStringLiteral("trash"));
   m_clean->setToolTip(tr("Removes the tensors that no study needs"));
@@ -175,13 +280,17 @@ void RunPage::setSnapshot(const SnapshotPtr& snapshot) {
     return;
   }
   m_stack->setCurrentIndex(1);
+  m_command->setCode(runCommand(*snapshot));
+  m_filling = true;
   m_model->setRows(rows_of(*snapshot));
+  m_filling = false;
+  refreshSelected();
   const CandidateInfo* shown = candidate_to_show(*snapshot, services().selection.candidate());
   m_errors->setVisible(shown != nullptr);
-  m_errorTitle->setVisible(shown != nullptr);
+  m_errorTitle->setText(shown ? tr("%1 · relative error of each tensor's weights").arg(QString::fromStdString(shown->name)) : tr("Errors appear as tensors are made."));
   if (shown) {
-    m_errorTitle->setText(tr("Error per tensor · %1").arg(QString::fromStdString(shown->name)));
-    m_errors->setErrors(errors_of(*shown, services().model.loaded().get()), static_cast<int>(shown->tensor_types.size()));
+    const bool growing = shown->state == CandidateState::kQuantizing;
+    m_errors->setErrors(errors_of(*shown, services().model.loaded().get()), growing ? static_cast<int>(shown->tensor_types.size()) : 0);
   }
 
   const auto count = [this](auto wanted) { return std::count_if(m_model->rows().begin(), m_model->rows().end(), wanted); };
@@ -203,11 +312,10 @@ void RunPage::setSnapshot(const SnapshotPtr& snapshot) {
 }
 
 void RunPage::showEstimate(const RunEstimate& estimate) {
-  const QString time = estimate.seconds_high <= 0 ? tr("nothing is missing")
-                                                  : tr("%1 to %2").arg(secondsQuantity(estimate.seconds_low).text(),
+  const QString time = tr("%1 to %2").arg(secondsQuantity(estimate.seconds_low).text(),
                                                                        secondsQuantity(estimate.seconds_high).text());
-  m_estimate->setText(tr("What is missing takes %1 · memory %2 of %3 free · disk %4 of %5 free")
-                          .arg(time, bytesQuantity(estimate.memory_bytes).text(), bytesQuantity(estimate.free_memory_bytes).text(),
+  m_estimate->setText(tr("%1 · memory %2 of %3 free · disk %4 of %5 free")
+                          .arg(estimate.seconds_high <= 0 ? tr("Nothing is missing") : tr("What is missing takes %1").arg(time), bytesQuantity(estimate.memory_bytes).text(), bytesQuantity(estimate.free_memory_bytes).text(),
                                bytesQuantity(estimate.disk_bytes).text(), bytesQuantity(estimate.free_disk_bytes).text()));
   if (estimate.problem.empty())
     m_problem->hide();
@@ -218,8 +326,8 @@ void RunPage::showEstimate(const RunEstimate& estimate) {
 void RunPage::showStore(const StoreUsage& usage) {
   m_usage = usage;
   m_store->clear();
-  m_store->add(tr("Used"), tr("%1 of at most %2, %3 tensors").arg(richQuantity(bytesQuantity(usage.bytes)),
-                                                                  richQuantity(bytesQuantity(usage.limit)),
+  m_store->add(tr("Used"), tr("%1 of at most %2, %3 tensors").arg(bytesQuantity(usage.bytes).text(),
+                                                                  bytesQuantity(usage.limit).text(),
                                                                   integer(static_cast<std::int64_t>(usage.tensors))),
                QString::fromStdU16String(usage.folder.u16string()));
   const std::uint64_t free = usage.bytes > usage.pinned_bytes ? usage.bytes - usage.pinned_bytes : 0;

@@ -1,4 +1,5 @@
-// Run: what is made and measured, row by row, with time left; what it will cost before it starts; the store's disk use.
+// Run: what is made and measured, row by row, with time left; what it will cost before it starts; the order of what
+// waits, the log, the store's disk use, the command line.
 #pragma once
 
 #include "ui/models/run_model.h"
@@ -7,13 +8,18 @@
 
 class QLabel;
 class QPushButton;
+class QPlainTextEdit;
 class QStackedLayout;
+class QTabWidget;
+class QToolButton;
 
 namespace retort::ui {
 
+class CodeBox;
 class EmptyState;
 class FactGrid;
 class Notice;
+class RunLog;
 class TableView;
 class TensorErrorChart;
 
@@ -31,6 +37,11 @@ class RunPage : public Page {
   void showEstimate(const RunEstimate& estimate);
   void showStore(const StoreUsage& usage);
   void cleanUp();
+  QWidget* buildBelow();
+  void moveSelected(int step);
+  void removeSelected();
+  const CandidateInfo* selected() const;
+  void refreshSelected();
 
   SnapshotPtr m_snapshot;
   QString m_estimateKey;       // what the shown estimate was made for
@@ -38,6 +49,12 @@ class RunPage : public Page {
   TableView* m_table;
   TensorErrorChart* m_errors;
   QLabel *m_errorTitle, *m_estimate, *m_overall;
+  QTabWidget* m_below;
+  QPlainTextEdit* m_log;
+  RunLog* m_runLog;
+  CodeBox* m_command;
+  QToolButton *m_earlier, *m_later, *m_leaveOut;
+  bool m_filling = false;
   Notice* m_problem;
   QPushButton *m_run, *m_pause, *m_stop, *m_clean;
   FactGrid* m_store;
