@@ -26,7 +26,7 @@ namespace {
 struct Options {
   QString path, screenshots, suffix, charts, prompt;
   QSize size;
-  bool timeStart = false;
+  bool timeStart = false, parts = false;
 };
 
 Options parse(QApplication& application) {
@@ -46,6 +46,8 @@ Options parse(QApplication& application) {
   add("save-charts", "Save every chart of the study in this folder and end", "folder");
   const QCommandLineOption timeStart(QStringLiteral("time-start"), QStringLiteral("Print the milliseconds to the first frame and end"));
   parser.addOption(timeStart);
+  const QCommandLineOption parts(QStringLiteral("parts"), QStringLiteral("With --screenshots: also the tabs of Model and Compare"));
+  parser.addOption(parts);
   parser.process(application);
   Options options;
   options.path = parser.positionalArguments().value(0);
@@ -60,6 +62,7 @@ Options parse(QApplication& application) {
   if (wished == QStringLiteral("light")) Theme::instance().setMode(Theme::Mode::Light);
   if (wished == QStringLiteral("dark")) Theme::instance().setMode(Theme::Mode::Dark);
   options.timeStart = parser.isSet(timeStart);
+  options.parts = parser.isSet(parts);
   return options;
 }
 
@@ -125,7 +128,7 @@ int main(int argc, char** argv) {
   if (options.screenshots.isEmpty() && options.charts.isEmpty()) return QApplication::exec();
 
   Capture capture(window, study);
-  if (!options.screenshots.isEmpty()) capture.pagesTo(options.screenshots, options.suffix, options.prompt);
+  if (!options.screenshots.isEmpty()) capture.pagesTo(options.screenshots, options.suffix, options.prompt, options.parts);
   if (!options.charts.isEmpty()) capture.chartsTo(options.charts);
   QObject::connect(&capture, &Capture::finished, &application, [](const QStringList& problems) {
     for (const QString& problem : problems) QTextStream(stderr) << "retort-gui: " << problem << " could not be made\n";

@@ -1,17 +1,21 @@
 #!/usr/bin/env bash
-# Pictures of all pages from the real program, light and dark, at 1280×800 and at scale 2, for docs/screenshots.
+# Pictures of all pages from the real program, light and dark, at 1280×800, for docs/screenshots; made small with pngquant
+# where that is installed. SCALE=2 makes them for displays of twice the density, PARTS=1 the tabs of Model and Compare too.
 # usage: scripts/make_screenshots.sh STUDY.retort [FOLDER]     (the study must have been run)
 set -euo pipefail
 study=$(readlink -f "$1")
 cd "$(dirname "$(readlink -f "$0")")/.."
 folder=${2:-docs/screenshots}
 gui=${RETORT_GUI:-build/release/bin/retort-gui}
-export QT_QPA_PLATFORM=offscreen
+export QT_QPA_PLATFORM=offscreen QT_SCALE_FACTOR=${SCALE:-1}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-export XDG_CONFIG_HOME=$work   # default layout, not the user's
 for theme in light dark; do
-  "$gui" --theme "$theme" --size 1280x800 --screenshots "$folder" --suffix "$theme" --prompt "The capital of France is" "$study"
-  QT_SCALE_FACTOR=2 "$gui" --theme "$theme" --size 1280x800 --screenshots "$folder" --suffix "$theme@2x" --prompt "The capital of France is" "$study"
+  export XDG_CONFIG_HOME=$work/$theme   # the default layout, not the user's
+  "$gui" --theme "$theme" --size 1280x800 --screenshots "$folder" --suffix "$theme" ${PARTS:+--parts} \
+    --prompt "${PROMPT:-The capital of France is}" "$study"
 done
+if command -v pngquant > /dev/null; then
+  pngquant --skip-if-larger --force --ext .png --quality 70-98 --strip "$folder"/*.png || test $? -eq 98
+fi
 ls -la "$folder"

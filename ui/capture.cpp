@@ -1,6 +1,7 @@
 #include "ui/capture.h"
 
 #include <QDir>
+#include <QHash>
 #include <QPixmap>
 #include <QTimer>
 #include <algorithm>
@@ -41,7 +42,10 @@ void Capture::grab(const QString& path) {
   if (!m_window.grab().save(path)) m_problems << path;
 }
 
-void Capture::pagesTo(const QString& folder, const QString& suffix, const QString& prompt) {
+void Capture::pagesTo(const QString& folder, const QString& suffix, const QString& prompt, bool parts) {
+  static const QHash<QString, QStringList> kParts = {
+      {QStringLiteral("model"), {QStringLiteral("tensors"), QStringLiteral("text")}},
+      {QStringLiteral("compare"), {QStringLiteral("stairs"), QStringLiteral("layers"), QStringLiteral("difficulty"), QStringLiteral("slices"), QStringLiteral("flips")}}};
   QDir().mkpath(folder);
   for (const PageEntry& entry : m_window.pages()) {
     const QString id = entry.id;
@@ -58,6 +62,11 @@ void Capture::pagesTo(const QString& folder, const QString& suffix, const QStrin
         page->ask(prompt, interesting(*m_study.snapshot()));
       }});
     m_steps.push_back({kSettle, [this, folder, id, suffix] { grab(QDir(folder).filePath(QStringLiteral("%1-%2.png").arg(id, suffix))); }});
+    for (const QString& part : parts ? kParts.value(id) : QStringList()) {
+      m_steps.push_back({50, [this, id, part] { m_window.page(id)->showPart(part); }});
+      m_steps.push_back({kSettle / 3, [this, folder, id, part, suffix] { grab(QDir(folder).filePath(QStringLiteral("%1-%2-%3.png").arg(id, part, suffix))); }});
+    }
+    if (parts && id == QStringLiteral("compare")) m_steps.push_back({50, [this, id] { m_window.page(id)->showPart(QStringLiteral("table")); }});
   }
 }
 

@@ -17,8 +17,9 @@ class Capture : public QObject {
  public:
   Capture(MainWindow& window, StudyService& study, QObject* parent = nullptr);
 
-  // Every page as FOLDER/ID-SUFFIX.png. The Try page asks `prompt` first when it isn't empty.
-  void pagesTo(const QString& folder, const QString& suffix, const QString& prompt);
+  // Every page as FOLDER/ID-SUFFIX.png. The Try page asks `prompt` first when it isn't empty. With `parts` also the linked
+  // views of Compare and the tabs of Model, as ID-PART-SUFFIX.png.
+  void pagesTo(const QString& folder, const QString& suffix, const QString& prompt, bool parts);
   // Every chart of the Compare page as PNG, SVG and CSV.
   void chartsTo(const QString& folder);
   // Begins when the study is open; finished() follows.

@@ -16,9 +16,12 @@
 #include <QVBoxLayout>
 
 #include "core/base/files.h"
+#include "ui/models/command_lines.h"
+#include "ui/models/measures.h"
 #include "ui/services/selection.h"
 #include "ui/services/study_service.h"
 #include "ui/widgets/basics.h"
+#include "ui/widgets/facts.h"
 
 namespace retort::ui {
 namespace {
@@ -64,6 +67,7 @@ ExportPage::ExportPage(Services& s, QWidget* parent) : Page(s, parent) {
   column->setSpacing(kGapLarge);
   column->addWidget(buildForm());
   column->addWidget(buildResult());
+  column->addWidget(buildReport());
   column->addStretch();
   m_stack->addWidget(content);
   auto* outer = new QVBoxLayout(this);
@@ -97,7 +101,7 @@ QWidget* ExportPage::buildForm() {
   m_path = new QLineEdit(card);
   m_path->setAccessibleName(tr("File to write"));
   auto* browse = makeButton(tr("Choose …"), QStringLiteral("folder"), false, card);
-  m_facts = new FactGrid(card);
+  m_facts = new FactGrid(card, FactGrid::Values::BesideNames);
   m_notice = new Notice(card);
   m_start = makeButton(tr("Export and check"), QStringLiteral("export"), true, card);
   m_stop = makeButton(tr("Stop"), QStringLiteral("stop"), false, card);
@@ -121,6 +125,7 @@ QWidget* ExportPage::buildForm() {
   line->addWidget(m_start);
   line->addWidget(m_stop);
   line->addWidget(m_step, 1);
+  line->addStretch();
   grid->addLayout(line, row++, 0, 1, 3);
   grid->addWidget(m_bar, row++, 0, 1, 3);
   grid->addWidget(m_command, row++, 0, 1, 3);
@@ -138,6 +143,59 @@ QWidget* ExportPage::buildForm() {
   connect(m_start, &QPushButton::clicked, this, &ExportPage::start);
   connect(m_stop, &QPushButton::clicked, &m_service, &ExportService::stop);
   return card;
+}
+
+ExportPage::~ExportPage() { m_pool.waitForDone(); }
+
+QWidget* ExportPage::buildReport() {
+  auto* card = new QFrame(this);
+  card->setProperty("card", QStringLiteral("true"));
+  auto* grid = new QGridLayout(card);
+  grid->setContentsMargins(kGapLarge, kGapLarge, kGapLarge, kGapLarge);
+  grid->setHorizontalSpacing(kGapLarge);
+  grid->setVerticalSpacing(kGap);
+  grid->setColumnStretch(1, 1);
+  m_reportPath = new QLineEdit(card);
+  m_reportPath->setAccessibleName(tr("Report to write"));
+  m_reportStart = makeButton(tr("Write report"), QStringLiteral("file"), false, card);
+  m_reportOpen = makeButton(tr("Open report"), QStringLiteral("right"), false, card);
+  m_reportOpen->hide();
+  m_reportNotice = new Notice(card);
+  m_reportCommand = new CodeBox(tr("command line of the report"), card);
+  grid->addWidget(makeHeading(tr("Report")), 0, 0);
+  grid->addWidget(makeLabel(tr("One HTML page: recommendation, charts, table, settings, digests and limits; nothing to install to read it"), Tone::Muted), 0, 1, 1, 2);
+  grid->addWidget(makeLabel(tr("File"), Tone::Muted), 1, 0);
+  grid->addWidget(m_reportPath, 1, 1);
+  auto* buttons = new QHBoxLayout;
+  buttons->addWidget(m_reportStart);
+  buttons->addWidget(m_reportOpen);
+  grid->addLayout(buttons, 1, 2);
+  grid->addWidget(m_reportNotice, 2, 0, 1, 3);
+  grid->addWidget(m_reportCommand, 3, 0, 1, 3);
+  m_pool.setMaxThreadCount(1);
+  connect(m_reportStart, &QPushButton::clicked, this, &ExportPage::writeReport);
+  connect(m_reportOpen, &QPushButton::clicked, this, [this] { QDesktopServices::openUrl(QUrl::fromLocalFile(m_reportPath->text())); });
+  connect(m_reportPath, &QLineEdit::textChanged, this, [this](const QString& path) {
+    m_reportOpen->hide();
+    m_reportStart->setEnabled(!path.isEmpty());
+    if (m_snapshot) m_reportCommand->setCode(QStringLiteral("retort study report %1 -o %2").arg(shellWord(m_snapshot->path), shellWord(path)));
+  });
+  return card;
+}
+
+void ExportPage::writeReport() {
+  if (!m_snapshot) return;
+  m_reportStart->setEnabled(false);
+  m_pool.start([this, snapshot = m_snapshot, path = m_reportPath->text()] {
+    const auto written = write_report(*snapshot, std::filesystem::path(path.toStdU16String()));
+    QMetaObject::invokeMethod(this, [this, written, path] {
+      m_reportStart->setEnabled(true);
+      m_reportOpen->setVisible(written.ok());
+      if (!written) return m_reportNotice->showFailure(failureOf(written.error(), tr("The report")));
+      m_reportNotice->hide();
+      emit message(tr("%1 written").arg(path));
+    }, Qt::QueuedConnection);
+  });
 }
 
 QWidget* ExportPage::buildResult() {
@@ -181,6 +239,16 @@ void ExportPage::setSnapshot(const SnapshotPtr& snapshot) {
   const bool any = snapshot && status(snapshot.get()).state == PageState::Ready;
   m_stack->setCurrentIndex(any ? 1 : 0);
   if (!any) return;
+  QString now;
+  for (const CandidateInfo& candidate : snapshot->candidates)
+    if (made(candidate)) now += QStringLiteral("%1 %2 %3|").arg(candidate.id).arg(toQString(candidate.name)).arg(candidate.bytes);
+  if (m_reportOf != snapshot->path) {
+    m_reportOf = snapshot->path;
+    const QFileInfo file(QString::fromStdU16String(snapshot->path.u16string()));
+    m_reportPath->setText(QDir(file.absolutePath()).filePath(file.completeBaseName() + QStringLiteral(".html")));
+  }
+  if (now == m_shown) return;   // a report of the run changes nothing here
+  m_shown = now;
   std::int64_t keep = m_choice->currentData().toLongLong();
   if (keep == 0) keep = services().selection.candidate().value_or(snapshot->recommendation.candidate.value_or(0));
   {
@@ -214,10 +282,14 @@ void ExportPage::pathChanged() {
   if (!candidate) return;
   m_facts->clear();
   const std::uint64_t room = free_disk_bytes(QFileInfo(m_path->text()).absolutePath().toStdString());
-  m_facts->add(tr("Size"), bytesQuantity(candidate->bytes));
+  m_facts->add(tr("Size"), Quantity{bytesQuantity(candidate->bytes).text(), tr("· %1 bits per weight").arg(significant(candidate->bits_per_weight, 3))});
   m_facts->add(tr("Free on that disk"), bytesQuantity(room), {}, room < candidate->bytes ? Tone::Bad : Tone::Normal);
+  for (const char* id : {"kld", "accuracy", "decode", "memory"}) {
+    const Measure& m = measure(QString::fromLatin1(id));
+    if (m.figure(*candidate)) m_facts->add(m.title, Quantity{measureText(m, *candidate), m.unit}, m.hover);
+  }
   m_start->setEnabled(!m_service.isRunning() && !isInt8(*candidate) && room >= candidate->bytes && !m_path->text().isEmpty());
-  m_command->setCode(QStringLiteral("retort study export '%1' '%2' -o '%3'").arg(toQString(m_snapshot->path.string()), toQString(candidate->name), m_path->text()));
+  m_command->setCode(QStringLiteral("retort study export %1 %2 -o %3").arg(shellWord(m_snapshot->path), shellWord(toQString(candidate->name)), shellWord(m_path->text())));
 }
 
 void ExportPage::start() {

@@ -1,5 +1,8 @@
-// The Export page: the chosen candidate to a file that other programs load, and the check of what was written.
+// The Export page: the chosen candidate to a file that other programs load, the check of what was written, and the
+// study's report as one HTML page.
 #pragma once
+
+#include <QThreadPool>
 
 #include "ui/page.h"
 #include "ui/services/export_service.h"
@@ -24,6 +27,7 @@ class ExportPage : public Page {
   Q_OBJECT
  public:
   ExportPage(Services& services, QWidget* parent);
+  ~ExportPage() override;
   void setSnapshot(const SnapshotPtr& snapshot) override;
 
   static PageStatus status(const StudySnapshot* study);
@@ -32,6 +36,8 @@ class ExportPage : public Page {
  private:
   QWidget* buildForm();
   QWidget* buildResult();
+  QWidget* buildReport();
+  void writeReport();
   void chosenChanged();
   void pathChanged();
   void start();
@@ -41,6 +47,8 @@ class ExportPage : public Page {
   QString suggestedPath(const CandidateInfo& candidate) const;
 
   SnapshotPtr m_snapshot;
+  QString m_shown;          // the candidates of the choice
+  std::filesystem::path m_reportOf;
   QStackedWidget* m_stack;
   QComboBox* m_choice;
   QLineEdit* m_path;
@@ -52,7 +60,11 @@ class ExportPage : public Page {
   QWidget* m_resultBox;
   QGridLayout* m_checks;
   QLabel* m_resultTitle;
-  CodeBox* m_command;
+  CodeBox *m_command, *m_reportCommand;
+  QLineEdit* m_reportPath;
+  QPushButton *m_reportStart, *m_reportOpen;
+  Notice* m_reportNotice;
+  QThreadPool m_pool;       // the report is written here
   bool m_ownPath = false;   // the user typed one
   ExportService m_service;
 };

@@ -4,6 +4,7 @@
 #include <QFileInfo>
 #include <QSlider>
 #include <QStackedLayout>
+#include <QTabBar>
 #include <QTabWidget>
 #include <QTimer>
 #include <QVBoxLayout>
@@ -43,7 +44,9 @@ ModelPage::ModelPage(Services& services, QWidget* parent) : Page(services, paren
   column->addWidget(buildHeader());
   m_tabs = new QTabWidget;
   m_tabs->setAccessibleName(tr("Views of the model"));
+  m_tabs->setObjectName(QStringLiteral("modelTabs"));
   m_tabs->setDocumentMode(true);
+  m_tabs->tabBar()->setDrawBase(false);
   m_map = new LayerMap(services.selection);
   m_tensors = new TensorsView(services.selection);
   auto* mapBox = new QWidget;
@@ -142,7 +145,9 @@ void ModelPage::setSnapshot(const SnapshotPtr& snapshot) {
 }
 
 void ModelPage::showPart(const QString& part) {
+  if (part == QStringLiteral("map")) m_tabs->setCurrentIndex(0);
   if (part == QStringLiteral("tensors")) m_tabs->setCurrentWidget(m_tensors);
+  if (part == QStringLiteral("text")) m_tabs->setCurrentIndex(m_tabs->count() - 1);
 }
 
 void ModelPage::refreshHeader() {
@@ -160,7 +165,8 @@ void ModelPage::refreshHeader() {
     if (config.context > 0) facts << tr("trained on %1 tokens of context").arg(integer(config.context));
   }
   facts << (source.licence.empty() ? tr("licence not stated") : tr("licence %1").arg(QString::fromStdString(source.licence).toHtmlEscaped()));
-  m_facts->setText(facts.join(dot));
+  // Rich text breaks at narrow spaces; at these it does not.
+  m_facts->setText(facts.join(dot).replace(QChar(0x202f), QChar(0x00a0)));
   m_facts->setToolTip(QString::fromStdU16String(source.path.u16string()));
   if (source.quantized) {
     m_quantized->showText(Notice::Kind::Warn,
