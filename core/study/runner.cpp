@@ -1,6 +1,7 @@
 #include "core/study/runner.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include <fmt/format.h>
 
@@ -85,6 +86,8 @@ Result<void> Runner::run() {
     if (!candidate.failure.empty()) RETORT_CHECK(study_->set_failure(candidate.id, ""));
 
   for (std::size_t i = 0; i < steps_.size(); ++i) {
+    if (i > 0 && steps_[i].candidate != steps_[i - 1].candidate) follow_edits(i);
+    if (i == steps_.size()) break;   // all that waited was left out
     const Result<void> done = run_step(i);
     if (!done) {   // stopped: whatever waits will not run now
       for (std::size_t j = i; j < steps_.size(); ++j)
@@ -99,6 +102,31 @@ Result<void> Runner::run() {
     notify(true);
   }
   return {};
+}
+
+void Runner::follow_edits(std::size_t from) {
+  const StudyDocument now = study_->document();
+  constexpr std::size_t kLeftOut = static_cast<std::size_t>(-1);
+  const auto place = [&](const RunStep& step) -> std::size_t {
+    if (step.candidate == 0) return 0;   // the importance matrix comes before all that may need it
+    for (std::size_t i = 0; i < now.candidates.size(); ++i)
+      if (now.candidates[i].id == step.candidate) return now.candidates[i].chosen || now.candidates[i].is_original ? i + 1 : kLeftOut;
+    return kLeftOut;
+  };
+  std::vector<std::size_t> order(steps_.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin() + static_cast<std::ptrdiff_t>(from), order.end(), [&](std::size_t a, std::size_t b) { return place(steps_[a]) < place(steps_[b]); });
+  std::vector<RunStep> steps;
+  for (const std::size_t i : order) steps.push_back(steps_[i]);
+  study_->order_rows(order);
+  const auto left_out = std::find_if(steps.begin() + static_cast<std::ptrdiff_t>(from), steps.end(), [&](const RunStep& step) { return place(step) == kLeftOut; });
+  for (auto step = left_out; step != steps.end(); ++step)
+    study_->change_row(static_cast<std::size_t>(step - steps.begin()), [](RunRow& row) {
+      row.state = JobState::kStopped;
+      row.message = "left out";
+    });
+  steps.erase(left_out, steps.end());
+  steps_ = std::move(steps);
 }
 
 bool Runner::blocked(const RunStep& step) const {

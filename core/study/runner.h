@@ -36,6 +36,9 @@ class Runner {
   Result<void> run();
 
  private:
+  // Puts the steps that wait into the study's order of now, and leaves out those whose candidate was unchecked or
+  // removed since; candidates that came later wait for the next run.
+  void follow_edits(std::size_t from);
   Result<void> run_step(std::size_t index);
   Result<void> perform(const RunStep& step, const JobContext& job, RunRow& outcome);
   Result<void> importance_step(const JobContext& job, RunRow& outcome);
@@ -61,7 +64,7 @@ class Runner {
   std::shared_ptr<StudyImpl> study_;
   JobContext job_;
   std::function<void()> changed_;
-  StudyDocument document_;            // as it was at the start: edits apply to the next run
+  StudyDocument document_;            // as it was at the start: of edits, only order and choice reach a run that is on
   std::vector<RunStep> steps_;
   std::map<std::int64_t, std::string> failures_;
   std::map<std::int64_t, bool> without_tensors_;

@@ -421,6 +421,16 @@ void StudyImpl::set_rows(std::vector<RunRow> rows) {
   rows_ = std::move(rows);
 }
 
+void StudyImpl::order_rows(const std::vector<std::size_t>& order) {
+  const std::lock_guard state(state_mutex_);
+  std::vector<RunRow> rows;
+  for (const std::size_t i : order)
+    if (i < rows_.size()) rows.push_back(rows_[i]);
+  // Rows that were left out before stand behind the steps that are planned.
+  for (std::size_t i = order.size(); i < rows_.size(); ++i) rows.push_back(rows_[i]);
+  rows_ = std::move(rows);
+}
+
 void StudyImpl::change_row(std::size_t index, const std::function<void(RunRow&)>& change) {
   const std::lock_guard state(state_mutex_);
   if (index < rows_.size()) change(rows_[index]);

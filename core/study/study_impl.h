@@ -65,6 +65,8 @@ class StudyImpl final : public Study {
   bool begin_run(const JobContext& job);
   void end_run();
   void set_rows(std::vector<RunRow> rows);
+  // Row i becomes what row order[i] was.
+  void order_rows(const std::vector<std::size_t>& order);
   void change_row(std::size_t index, const std::function<void(RunRow&)>& change);
   void set_state(std::int64_t id, std::optional<CandidateState> state);
 

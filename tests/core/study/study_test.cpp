@@ -79,6 +79,7 @@ class StudyTest : public QObject {
   void survives_kill();
   void survives_a_full_disk();
   void says_where_it_may_not_write();
+  void a_run_follows_edits();
   void a_failing_candidate_stops_no_other();
   void stops_at_once();
   void exports_and_reports();
@@ -323,6 +324,31 @@ void StudyTest::says_where_it_may_not_write() {
   const auto written = export_study_candidate(*study, study->snapshot().candidates[1].id, "/proc/self/q8.gguf", {});
   QVERIFY(!written.ok());
   QVERIFY2(error_text(written.error()).find("/proc/self/") != std::string::npos, error_text(written.error()).c_str());
+}
+
+// Order and choice reach a run that is on; what is at work is finished first.
+void StudyTest::a_run_follows_edits() {
+  auto study = make("g.retort");
+  const auto third = study->add_candidate(level("Q6_K"));
+  QVERIFY_OK(third);
+  const auto before = study->snapshot();
+  const std::int64_t first = before.candidates[1].id, second = before.candidates[2].id;
+  bool edited = false;
+  QVERIFY_OK(run_study(study, {}, [&] {
+    if (edited) return;
+    edited = true;   // while the original is measured
+    (void)study->move_candidate(*third, 1);
+    (void)study->set_chosen(second, false);
+  }));
+  QVERIFY(edited);
+  const auto after = study->snapshot();
+  std::vector<std::int64_t> order;
+  for (const RunRow& row : after.run)
+    if (row.state == JobState::kDone && row.candidate != 0 && (order.empty() || order.back() != row.candidate)) order.push_back(row.candidate);
+  QCOMPARE(order, (std::vector<std::int64_t>{before.candidates[0].id, *third, first}));
+  for (const RunRow& row : after.run)
+    if (row.candidate == second) QVERIFY2(row.state == JobState::kStopped && row.message == "left out", row.step.c_str());
+  for (const CandidateInfo& candidate : after.candidates) QCOMPARE(candidate.state == CandidateState::kDone, candidate.id != second);
 }
 
 void StudyTest::a_failing_candidate_stops_no_other() {

@@ -194,14 +194,14 @@ void RunPage::moveSelected(int step) {
   const int target = std::clamp(at + step, 1, static_cast<int>(m_snapshot->candidates.size()) - 1);
   if (target == at) return;
   services().study.moveCandidate(candidate->id, target);
-  if (services().study.isRunning()) emit message(tr("%1 was moved; a run that is on keeps its order, the next one follows the new").arg(toQString(candidate->name)));
+  if (services().study.isRunning()) emit message(tr("%1 was moved; the run follows once the candidate at work is finished").arg(toQString(candidate->name)));
 }
 
 void RunPage::removeSelected() {
   const CandidateInfo* candidate = selected();
   if (!candidate || candidate->is_original) return;
   services().study.setChosen(candidate->id, false);
-  emit message(tr("%1 is left out of the next run; Ctrl+Z brings it back").arg(toQString(candidate->name)));
+  emit message(tr("%1 is left out of the run; Ctrl+Z brings it back").arg(toQString(candidate->name)));
 }
 
 QWidget* RunPage::buildHead() {
