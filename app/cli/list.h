@@ -16,6 +16,7 @@ void add_bench(CLI::App& app, Context& context);
 void add_export(CLI::App& app, Context& context);
 void add_verify(CLI::App& app, Context& context);
 void add_quantize(CLI::App& app, Context& context);
+void add_distill(CLI::App& app, Context& context);
 void add_study(CLI::App& app, Context& context);
 void add_devices(CLI::App& app, Context& context);
 
@@ -29,6 +30,7 @@ inline constexpr AddCommand kCommands[] = {
     add_export,
     add_verify,
     add_quantize,
+    add_distill,
     add_study,
     add_devices,
 };

@@ -28,10 +28,11 @@ struct Run {
   const kernels::Ops& ops;
   const kernels::TrainOps& train;
   const kernels::MatmulKernel& kernel;
+  TokenId padding = -1;                     // looking this token up gives it no gradient, as PyTorch's padding_idx
   const Batch* batch = nullptr;
   float* arena = nullptr;
   const std::size_t* offsets = nullptr;
-  const RopeTable* rope = nullptr;
+  const RopeTable* rope = nullptr;          // by Node::rope
   float* matmul_scratch = nullptr;          // kMatmulScratch for each worker
   float* worker_scratch = nullptr;          // worker_floats for each worker
   std::size_t worker_floats = 0;
@@ -74,8 +75,18 @@ void linear_backward(const Run& run, const Instruction& step);
 void rms_norm_forward(const Run& run, const Instruction& step);
 void rms_norm_backward(const Run& run, const Instruction& step);
 void add_forward(const Run& run, const Instruction& step);
-void silu_gate_forward(const Run& run, const Instruction& step);
-void silu_gate_backward(const Run& run, const Instruction& step);
+void layer_norm_forward(const Run& run, const Instruction& step);
+void layer_norm_backward(const Run& run, const Instruction& step);
+void gate_forward(const Run& run, const Instruction& step);
+void gate_backward(const Run& run, const Instruction& step);
+void activation_forward(const Run& run, const Instruction& step);
+void activation_backward(const Run& run, const Instruction& step);
+void scale_forward(const Run& run, const Instruction& step);
+void scale_backward(const Run& run, const Instruction& step);
+void slice_forward(const Run& run, const Instruction& step);
+void slice_backward(const Run& run, const Instruction& step);
+void pool_forward(const Run& run, const Instruction& step);
+void pool_backward(const Run& run, const Instruction& step);
 void rope_forward(const Run& run, const Instruction& step);
 void rope_backward(const Run& run, const Instruction& step);
 void attention_forward(const Run& run, const Instruction& step);

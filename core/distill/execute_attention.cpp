@@ -14,6 +14,7 @@ struct Heads {
   const float *q = nullptr, *k = nullptr, *v = nullptr;   // of one sequence
   std::int64_t q_stride = 0, kv_stride = 0, width = 0, tokens = 0, group = 1;
   bool causal = true;
+  std::int64_t window = 0;   // the query itself and window - 1 before; 0: all
   float scale = 1;
 };
 
@@ -30,8 +31,10 @@ void probabilities(const Run& run, const Heads& h, const float* q, const float* 
                   .a_stride = h.q_stride, .b = k, .b_stride = h.kv_stride, .c = out, .c_stride = keys, .scratch = scratch});
   for (std::int64_t i = 0; i < count; ++i) {
     const std::int64_t seen = h.causal ? first + i + 1 : keys;
+    const std::int64_t begin = h.window > 0 ? std::max<std::int64_t>(0, seen - h.window) : 0;
     float* const row = out + i * keys;
-    run.train.softmax_row(row, h.scale, row, static_cast<std::size_t>(seen));
+    run.train.softmax_row(row + begin, h.scale, row + begin, static_cast<std::size_t>(seen - begin));
+    std::fill(row, row + begin, 0.0f);
     std::fill(row + seen, row + keys, 0.0f);
   }
 }
@@ -63,19 +66,20 @@ Heads heads_of(const Run& run, const Instruction& step, const Shape& shape, std:
   const std::int64_t q_at = start * shape.q_stride + kv_head * group * shape.head_dim;
   const std::int64_t kv_at = start * shape.kv_stride + kv_head * shape.head_dim;
   return {run.buffer(step.in[0]) + q_at, run.buffer(step.in[1]) + kv_at, run.buffer(step.in[2]) + kv_at, shape.q_stride,
-          shape.kv_stride, shape.head_dim, tokens, group, true, 1.0f / std::sqrt(static_cast<float>(shape.head_dim))};
+          shape.kv_stride, shape.head_dim, tokens, group, run.node(step).causal,
+          run.node(step).window, run.node(step).scale};
 }
 
 // Turns every head of every row of `x` by its position, backwards when `minus`.
-void turn(const Run& run, float* x, std::int64_t rows, std::int64_t width, std::int64_t heads, bool minus) {
-  const RopeTable& table = *run.rope;
+void turn(const Run& run, float* x, std::int64_t rows, std::int64_t width, std::int64_t heads, std::int32_t rope, bool minus) {
+  const RopeTable& table = run.rope[rope];
   const std::int64_t half = table.rotary / 2;
   for_row_tiles(run, rows, [&](std::int64_t first, std::int64_t count, int) {
     for (std::int64_t r = first; r < first + count; ++r) {
       const std::int64_t at = run.batch->positions[static_cast<std::size_t>(r)] * half;
       run.ops.rope(x + r * width, table.cosine.data() + at, (minus ? table.minus_sine : table.sine).data() + at,
                    static_cast<std::size_t>(heads), static_cast<std::size_t>(width / heads),
-                   static_cast<std::size_t>(table.rotary), run.config.rope.interleaved);
+                   static_cast<std::size_t>(table.rotary), rope_of(run.config, rope).interleaved);
     }
   });
 }
@@ -92,13 +96,14 @@ std::size_t worker_scratch_floats(std::int64_t longest, std::int64_t widest) noe
 
 void rope_forward(const Run& run, const Instruction& step) {
   moved(run, step.in[0], step.out);
-  turn(run, run.buffer(step.out), run.rows(step.out), run.width(step.out), run.node(step).heads, false);
+  turn(run, run.buffer(step.out), run.rows(step.out), run.width(step.out), run.node(step).heads, run.node(step).rope, false);
 }
 
 // A rotation's transpose is the rotation back; a factor on cosine and sine stays.
 void rope_backward(const Run& run, const Instruction& step) {
   moved(run, step.d_out, step.d_in[0]);
-  turn(run, run.buffer(step.d_in[0]), run.rows(step.d_in[0]), run.width(step.d_in[0]), run.node(step).heads, true);
+  turn(run, run.buffer(step.d_in[0]), run.rows(step.d_in[0]), run.width(step.d_in[0]), run.node(step).heads,
+       run.node(step).rope, true);
 }
 
 void attention_forward(const Run& run, const Instruction& step) {

@@ -1,4 +1,4 @@
-// Embedding, linear, norm, addition and gate.
+// Embedding, linear, norm and addition.
 #include <algorithm>
 #include <cstring>
 
@@ -26,6 +26,19 @@ void norm_weight_sums(const Run& run, std::int64_t rows, std::int64_t width, std
 
 }  // namespace
 
+namespace {
+
+std::int64_t row_of(const Run& run, const Node& node, std::size_t t) {
+  switch (node.lookup) {
+    case Lookup::kToken: return run.batch->ids[t];
+    case Lookup::kPosition: return run.batch->positions[t] + run.config.position_offset;
+    case Lookup::kType: return run.batch->types[t];
+  }
+  return 0;
+}
+
+}  // namespace
+
 void embedding_forward(const Run& run, const Instruction& step) {
   const Node& node = run.node(step);
   const float* const table = run.parameter(node.weight).data;
@@ -33,7 +46,7 @@ void embedding_forward(const Run& run, const Instruction& step) {
   float* const out = run.buffer(step.out);
   for_row_tiles(run, run.batch->tokens(), [&](std::int64_t first, std::int64_t count, int) {
     for (auto t = static_cast<std::size_t>(first); t < static_cast<std::size_t>(first + count); ++t)
-      std::memcpy(out + t * width, table + static_cast<std::size_t>(run.batch->ids[t]) * width, width * sizeof(float));
+      std::memcpy(out + t * width, table + static_cast<std::size_t>(row_of(run, node, t)) * width, width * sizeof(float));
   });
 }
 
@@ -47,7 +60,9 @@ void embedding_backward(const Run& run, const Instruction& step) {
   run.pool.parallel_for(static_cast<std::size_t>((width + kColumnTile - 1) / kColumnTile), [&](std::size_t tile, int) {
     const std::int64_t first = static_cast<std::int64_t>(tile) * kColumnTile, count = std::min(kColumnTile, width - first);
     for (std::int64_t t = 0; t < run.batch->tokens(); ++t) {
-      float* const to = gradient + run.batch->ids[static_cast<std::size_t>(t)] * width + first;
+      const std::int64_t row = row_of(run, node, static_cast<std::size_t>(t));
+      if (node.lookup == Lookup::kToken && row == run.padding) continue;
+      float* const to = gradient + row * width + first;
       const float* const from = d_out + t * width + first;
       for (std::int64_t i = 0; i < count; ++i) to[i] += from[i];
     }
@@ -96,21 +111,52 @@ void linear_backward(const Run& run, const Instruction& step) {
   if (run.trains(node.bias)) sum_columns(run, dy, rows, out, run.parameter(node.bias).added_gradient());
 }
 
+namespace {
+
+// Rows as a norm sees them: each of a row's groups on its own.
+struct NormRows {
+  std::int64_t rows, width;
+};
+NormRows norm_rows(const Run& run, const Instruction& step, BufferId id) {
+  const std::int64_t groups = run.node(step).groups;
+  return {run.rows(id) * groups, run.width(id) / groups};
+}
+
+}  // namespace
+
 void rms_norm_forward(const Run& run, const Instruction& step) {
-  const float* const weight = run.parameter(run.node(step).weight).data;
-  const std::int64_t width = run.width(step.out);
+  const Node& node = run.node(step);
+  const float* const weight = run.parameter(node.weight).data;
+  const auto [rows, width] = norm_rows(run, step, step.out);
   const float* const x = run.buffer(step.in[0]);
   float* const y = run.buffer(step.out);
-  for_row_tiles(run, run.rows(step.out), [&](std::int64_t first, std::int64_t count, int) {
-    run.ops.rms_norm(x + first * width, weight, 0, static_cast<float>(run.config.norm_epsilon), y + first * width,
-                     static_cast<std::size_t>(count), static_cast<std::size_t>(width));
+  for_row_tiles(run, rows, [&, w = width](std::int64_t first, std::int64_t count, int) {
+    run.ops.rms_norm(x + first * w, weight, node.offset, static_cast<float>(run.config.norm_epsilon), y + first * w,
+                     static_cast<std::size_t>(count), static_cast<std::size_t>(w));
   });
 }
 
-void rms_norm_backward(const Run& run, const Instruction& step) {
-  const WeightId id = run.node(step).weight;
-  const std::int64_t width = run.width(step.d_out), rows = run.rows(step.d_out);
-  const float *const x = run.buffer(step.in[0]), *const dy = run.buffer(step.d_out);
+void layer_norm_forward(const Run& run, const Instruction& step) {
+  const Node& node = run.node(step);
+  const float* const weight = run.parameter(node.weight).data;
+  const float* const bias = node.bias == kNoWeight ? nullptr : run.parameter(node.bias).data;
+  const auto [rows, width] = norm_rows(run, step, step.out);
+  const float* const x = run.buffer(step.in[0]);
+  float* const y = run.buffer(step.out);
+  for_row_tiles(run, rows, [&, w = width](std::int64_t first, std::int64_t count, int) {
+    run.ops.layer_norm(x + first * w, weight, bias, static_cast<float>(run.config.norm_epsilon), y + first * w,
+                       static_cast<std::size_t>(count), static_cast<std::size_t>(w));
+  });
+}
+
+namespace {
+
+// Both norms: where dx goes (somewhere, even when nobody wants it), and the sums of their weights' gradients.
+template <class F>
+void norm_backward(const Run& run, const Instruction& step, F&& kernel) {
+  const Node& node = run.node(step);
+  const NormRows shape = norm_rows(run, step, step.d_out);
+  const std::int64_t rows = shape.rows, width = shape.width, parts = node.op == Op::kLayerNorm ? 2 : 1;
   std::vector<float> unwanted;
   float* dx = run.buffer(step.d_in[0]);
   const bool add = dx != nullptr && step.accumulate[0];
@@ -118,11 +164,30 @@ void rms_norm_backward(const Run& run, const Instruction& step) {
     unwanted.resize(static_cast<std::size_t>(rows * width));
     dx = unwanted.data();
   }
-  float* const gradient = run.trains(id) ? run.parameter(id).added_gradient() : nullptr;
-  norm_weight_sums(run, rows, width, 1, &gradient, [&](std::int64_t first, std::int64_t count, float* sums) {
-    run.train.rms_norm_backward(x + first * width, run.parameter(id).data, 0, static_cast<float>(run.config.norm_epsilon),
-                                dy + first * width, dx + first * width, add, sums, static_cast<std::size_t>(count),
-                                static_cast<std::size_t>(width));
+  float* const gradients[2] = {run.trains(node.weight) ? run.parameter(node.weight).added_gradient() : nullptr,
+                               run.trains(node.bias) ? run.parameter(node.bias).added_gradient() : nullptr};
+  const float *const x = run.buffer(step.in[0]), *const dy = run.buffer(step.d_out);
+  norm_weight_sums(run, rows, width, parts, gradients, [&](std::int64_t first, std::int64_t count, float* sums) {
+    kernel(node, x + first * width, dy + first * width, dx + first * width, add, sums, sums + (parts - 1) * width,
+           static_cast<std::size_t>(count), static_cast<std::size_t>(width));
+  });
+}
+
+}  // namespace
+
+void rms_norm_backward(const Run& run, const Instruction& step) {
+  norm_backward(run, step, [&](const Node& node, const float* x, const float* dy, float* dx, bool add, float* dw, float*,
+                               std::size_t rows, std::size_t width) {
+    run.train.rms_norm_backward(x, run.parameter(node.weight).data, node.offset, static_cast<float>(run.config.norm_epsilon),
+                                dy, dx, add, dw, rows, width);
+  });
+}
+
+void layer_norm_backward(const Run& run, const Instruction& step) {
+  norm_backward(run, step, [&](const Node& node, const float* x, const float* dy, float* dx, bool add, float* dw, float* db,
+                               std::size_t rows, std::size_t width) {
+    run.train.layer_norm_backward(x, run.parameter(node.weight).data, static_cast<float>(run.config.norm_epsilon), dy, dx,
+                                  add, dw, db, rows, width);
   });
 }
 
@@ -136,25 +201,6 @@ void add_forward(const Run& run, const Instruction& step) {
     const auto n = static_cast<std::size_t>(count * width);
     if (out != b) std::memcpy(out + first * width, b + first * width, n * sizeof(float));
     run.ops.add_into(a + first * width, out + first * width, n);
-  });
-}
-
-void silu_gate_forward(const Run& run, const Instruction& step) {
-  const std::int64_t width = run.width(step.out);
-  const float *const gate = run.buffer(step.in[0]), *const up = run.buffer(step.in[1]);
-  float* const out = run.buffer(step.out);
-  for_row_tiles(run, run.rows(step.out), [&](std::int64_t first, std::int64_t count, int) {
-    run.ops.silu_gate(gate + first * width, up + first * width, out + first * width, static_cast<std::size_t>(count * width));
-  });
-}
-
-void silu_gate_backward(const Run& run, const Instruction& step) {
-  const std::int64_t width = run.width(step.d_out), rows = run.rows(step.d_out);
-  const float *const gate = run.buffer(step.in[0]), *const up = run.buffer(step.in[1]), *const dy = run.buffer(step.d_out);
-  float *const dgate = run.buffer(step.d_in[0]), *const dup = run.buffer(step.d_in[1]);
-  for_row_tiles(run, rows, [&](std::int64_t first, std::int64_t count, int) {
-    const std::int64_t at = first * width;
-    run.train.silu_gate_backward(gate + at, up + at, dy + at, dgate + at, dup + at, static_cast<std::size_t>(count * width));
   });
 }
 

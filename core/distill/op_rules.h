@@ -28,5 +28,7 @@ struct OpRule {
 };
 
 const OpRule& rule_of(Op op) noexcept;
+// "" when the node can be run, else what of it can't.
+std::string_view why_not_trained(const Graph& graph, const Node& node) noexcept;
 
 }  // namespace retort::distill

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <cstring>
 
+#include <nlohmann/json.hpp>
+
 #include "kernels/dispatch/ops.h"
 #include "kernels/dispatch/train_ops.h"
 
@@ -87,6 +89,15 @@ std::int64_t Parameters::elements() const noexcept {
   std::size_t sum = 0;
   for (const Parameter& parameter : list_) sum += parameter.elements;
   return static_cast<std::int64_t>(sum);
+}
+
+std::int32_t padding_token(const Checkpoint& checkpoint) {
+  const auto config = nlohmann::json::parse(checkpoint.config_json, nullptr, false);
+  if (!config.is_object()) return -1;
+  const auto padding = config.find("pad_token_id");
+  if (padding == config.end() || !padding->is_number_integer()) return -1;
+  const auto id = padding->get<std::int64_t>();
+  return id < 0 || id > INT32_MAX ? -1 : static_cast<std::int32_t>(id);
 }
 
 Result<Optimizer> Optimizer::make(const Parameters& parameters, const AdamWOptions& options) {

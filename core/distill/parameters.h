@@ -56,6 +56,9 @@ class Parameters {
   std::vector<Parameter> list_;
 };
 
+// The padding token of a folder's config.json, whose embedding PyTorch leaves alone when it is looked up; -1: none.
+std::int32_t padding_token(const Checkpoint& checkpoint);
+
 struct AdamWOptions {
   double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, decay = 0.01;
   double clip = 1;                         // largest joint norm of the gradients; 0: none

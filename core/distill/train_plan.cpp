@@ -1,27 +1,11 @@
 #include "core/distill/train_plan.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "core/distill/op_rules.h"
 
 namespace retort::distill {
 namespace {
-
-// The rules know these operations as Llama has them.
-bool plain_form(const Graph& graph, const Node& n) {
-  const auto width = static_cast<double>(graph.widths[static_cast<std::size_t>(n.output)]);
-  switch (n.op) {
-    case Op::kEmbedding: return n.lookup == Lookup::kToken;
-    case Op::kRmsNorm: return n.groups == 1 && n.offset == 0;
-    case Op::kRope: return n.rope == 0;
-    case Op::kGate: return n.activation == kernels::Activation::kSilu;
-    case Op::kAttention:
-      return n.causal && n.window == 0 && n.soft_cap == 0 && n.weight == kNoWeight &&
-             std::abs(static_cast<double>(n.scale) * std::sqrt(width / static_cast<double>(n.heads)) - 1) < 1e-6;
-    default: return true;
-  }
-}
 
 class Planner {
  public:
@@ -86,10 +70,9 @@ class Planner {
     for (std::int32_t n = 0; n < nodes(); ++n) {
       if (!used_[static_cast<std::size_t>(n)]) continue;
       const Node& x = node(n);
-      const OpRule& rule = rule_of(x.op);
-      if (!rule.forward || (options_.backward && !rule.backward) || !plain_form(graph_, x))
+      if (const std::string_view why = why_not_trained(graph_, x); !why.empty())
         return Error{.code = ErrorCode::kUnsupported, .place = x.name, .expected = "an operation that can be trained",
-                     .found = plain_form(graph_, x) ? std::string(rule.name) : std::string(rule.name) + " of a kind without gradients"};
+                     .found = std::string(why)};
       bool wants = trains(x.weight) || trains(x.bias);
       for (const ValueId v : x.inputs) {
         value(v).consumers.push_back(n);

@@ -43,6 +43,7 @@ struct TrainPlanOptions {
   std::vector<ValueId> outputs;       // values that losses read and give gradients for
   std::vector<bool> trainable;        // by WeightId
   bool backward = true;               // false: the forward pass only
+  std::int32_t padding = -1;          // a token whose embedding isn't trained by looking it up; see padding_token()
   bool recompute = false;             // keep only what goes from layer to layer
 };
 

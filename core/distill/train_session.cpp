@@ -17,6 +17,7 @@ Result<std::unique_ptr<TrainSession>> TrainSession::make(const Graph& graph, con
     for (std::size_t id = 0; id < graph.weights.size(); ++id) options.trainable.push_back(parameters[id].trainable);
   RETORT_TRY(TrainPlan plan, make_train_plan(graph, options));
   std::unique_ptr<TrainSession> session(new TrainSession(graph, config, parameters, std::move(plan), pool));
+  session->run_.padding = options.padding;
   RETORT_TRY(session->matmul_scratch_,
              AlignedBuffer::allocate(static_cast<std::size_t>(pool.threads()) * kernels::kMatmulScratch * sizeof(float), "work space"));
   session->run_.matmul_scratch = session->matmul_scratch_.as<float>();
@@ -30,7 +31,11 @@ Result<void> TrainSession::check(const Batch& batch) const {
     if (id < 0 || id >= run_.config.vocabulary)
       return Error{.code = ErrorCode::kBadArgument, .place = "batch",
                    .expected = "ids below " + std::to_string(run_.config.vocabulary), .found = std::to_string(id)};
-  const std::int64_t most = run_.config.context;
+  const std::int64_t learned = run_.config.positions > 0 ? run_.config.positions - run_.config.position_offset : 0;
+  const std::int64_t most = learned > 0 ? learned : run_.config.context;
+  for (const std::int32_t type : batch.types)
+    if (type < 0 || (run_.config.token_types > 0 && type >= run_.config.token_types))
+      return Error{.code = ErrorCode::kBadArgument, .place = "batch", .expected = "token types that the model has", .found = std::to_string(type)};
   for (const std::int32_t position : batch.positions)
     if (position < 0 || (most > 0 && position >= most))
       return Error{.code = ErrorCode::kBadArgument, .place = "batch", .expected = "at most " + std::to_string(most) + " tokens",
@@ -61,18 +66,22 @@ Result<void> TrainSession::make_room(const Batch& batch) {
   const std::int64_t rows = *std::max_element(batch.positions.begin(), batch.positions.end()) + 1;
   const bool rotates = std::any_of(run_.graph.nodes.begin(), run_.graph.nodes.end(), [](const Node& n) { return n.op == Op::kRope; });
   if (rotates && rows > table_rows_) {
-    const RopeFrequencies frequencies = rope_frequencies(run_.config, rows);
-    const std::size_t half = frequencies.inverse.size();
-    rope_.rotary = static_cast<std::int64_t>(2 * half);
-    rope_.cosine.resize(static_cast<std::size_t>(rows) * half);
-    rope_.sine.resize(rope_.cosine.size());
-    for (std::int64_t p = 0; p < rows; ++p)
-      rope_row(frequencies, p, std::span(rope_.cosine).subspan(static_cast<std::size_t>(p) * half, half),
-               std::span(rope_.sine).subspan(static_cast<std::size_t>(p) * half, half));
-    rope_.minus_sine = rope_.sine;
-    for (float& s : rope_.minus_sine) s = -s;
+    for (std::int32_t rope = 0; rope < 2; ++rope) {
+      if (rope == 1 && !run_.config.local_rope) continue;
+      const RopeFrequencies frequencies = rope_frequencies(run_.config, rows, rope);
+      const std::size_t half = frequencies.inverse.size();
+      RopeTable& table = rope_[static_cast<std::size_t>(rope)];
+      table.rotary = static_cast<std::int64_t>(2 * half);
+      table.cosine.resize(static_cast<std::size_t>(rows) * half);
+      table.sine.resize(table.cosine.size());
+      for (std::int64_t p = 0; p < rows; ++p)
+        rope_row(frequencies, p, std::span(table.cosine).subspan(static_cast<std::size_t>(p) * half, half),
+                 std::span(table.sine).subspan(static_cast<std::size_t>(p) * half, half));
+      table.minus_sine = table.sine;
+      for (float& x : table.minus_sine) x = -x;
+    }
     table_rows_ = rows;
-    run_.rope = &rope_;
+    run_.rope = rope_.data();
   }
   return {};
 }

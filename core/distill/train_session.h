@@ -4,6 +4,7 @@
 // The result depends on the batch and the machine's kernels, not on the number of threads.
 #pragma once
 
+#include <array>
 #include <memory>
 
 #include "core/base/job.h"
@@ -44,7 +45,7 @@ class TrainSession {
   AlignedBuffer arena_, scratch_, matmul_scratch_;
   std::vector<std::size_t> offsets_;
   std::int64_t room_tokens_ = 0, room_sequences_ = 0, room_longest_ = 0, table_rows_ = 0;
-  RopeTable rope_;
+  std::array<RopeTable, 2> rope_;
 };
 
 }  // namespace retort::distill

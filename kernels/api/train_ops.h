@@ -5,6 +5,8 @@
 
 #include <cstddef>
 
+#include "kernels/api/ops.h"
+
 namespace retort::kernels {
 
 // out[i] = exp(scale · x[i]) / Σ; returns log Σ exp(scale · x). `out` may be `x`.
@@ -21,6 +23,9 @@ using SiluGateBackward = void (*)(const float* gate, const float* up, const floa
                                   std::size_t n);
 // y = gelu(x), with erf or with the tanh approximation; writes dx, which may be dy.
 using GeluBackward = void (*)(const float* x, const float* dy, float* dx, std::size_t n);
+
+// y = f(x) of any activation; writes dx = dy · f'(x), which may be dy.
+using ActivateBackward = void (*)(Activation f, const float* x, const float* dy, float* dx, std::size_t n);
 
 // One step of AdamW (Loshchilov & Hutter 2019), in PyTorch's order: g·gradient_scale; w -= rate·decay·w;
 // m += (g - m)(1 - beta1); v = beta2·v + (1 - beta2)·g²; w -= rate / correction1 · m / (sqrt(v) / sqrt(correction2) + epsilon).

@@ -1,6 +1,7 @@
 // Backward passes of norms and gates, softmax, the optimizer. Sums that decide a row's gradient are in f64.
 #include "kernels/avx2/exp.h"
 #include "kernels/avx2/train.h"
+#include "kernels/reference/train.h"
 
 namespace retort::kernels::avx2 {
 namespace {
@@ -164,6 +165,12 @@ void gelu_tanh_backward(const float* x, const float* dy, float* dx, std::size_t 
     const __m256 slope = _mm256_fmadd_ps(half, _mm256_add_ps(one, t), bend);
     store_first(dx + i, count, _mm256_mul_ps(get(dy + i, count), slope));
   });
+}
+
+void activate_backward(Activation f, const float* x, const float* dy, float* dx, std::size_t n) {
+  if (f == Activation::kGelu) return gelu_backward(x, dy, dx, n);
+  if (f == Activation::kGeluTanh) return gelu_tanh_backward(x, dy, dx, n);
+  reference::activate_backward(f, x, dy, dx, n);
 }
 
 void adamw(const AdamWStep& step, const float* gradient, float* weight, float* first, float* second, std::size_t n) {

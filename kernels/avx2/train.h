@@ -14,6 +14,7 @@ void layer_norm_backward(const float* x, const float* weight, float epsilon, con
 void silu_gate_backward(const float* gate, const float* up, const float* dy, float* dgate, float* dup, std::size_t n);
 void gelu_backward(const float* x, const float* dy, float* dx, std::size_t n);
 void gelu_tanh_backward(const float* x, const float* dy, float* dx, std::size_t n);
+void activate_backward(Activation f, const float* x, const float* dy, float* dx, std::size_t n);
 void adamw(const AdamWStep& step, const float* gradient, float* weight, float* first, float* second, std::size_t n);
 double sum_squares(const float* x, std::size_t n);
 void matmul(const MatmulTile& tile);

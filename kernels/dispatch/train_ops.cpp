@@ -20,13 +20,16 @@ struct Level {
 constexpr Level kLevels[] = {
     {Isa::kAvx512,
      {"avx512", &avx2::softmax_row, &avx2::rms_norm_backward, &avx2::layer_norm_backward, &avx2::silu_gate_backward,
-      &avx2::gelu_backward, &avx2::gelu_tanh_backward, &avx2::adamw, &avx2::sum_squares}},
+      &avx2::gelu_backward, &avx2::gelu_tanh_backward,
+      &avx2::activate_backward, &avx2::adamw, &avx2::sum_squares}},
     {Isa::kAvx2,
      {"avx2", &avx2::softmax_row, &avx2::rms_norm_backward, &avx2::layer_norm_backward, &avx2::silu_gate_backward,
-      &avx2::gelu_backward, &avx2::gelu_tanh_backward, &avx2::adamw, &avx2::sum_squares}},
+      &avx2::gelu_backward, &avx2::gelu_tanh_backward,
+      &avx2::activate_backward, &avx2::adamw, &avx2::sum_squares}},
     {Isa::kBaseline,
      {"reference", &reference::softmax_row, &reference::rms_norm_backward, &reference::layer_norm_backward,
-      &reference::silu_gate_backward, &reference::gelu_backward, &reference::gelu_tanh_backward, &reference::adamw,
+      &reference::silu_gate_backward, &reference::gelu_backward, &reference::gelu_tanh_backward,
+      &reference::activate_backward, &reference::adamw,
       &reference::sum_squares}},
 };
 

@@ -16,6 +16,7 @@ struct TrainOps {
   LayerNormBackward layer_norm_backward;
   SiluGateBackward silu_gate_backward;
   GeluBackward gelu_backward, gelu_tanh_backward;
+  ActivateBackward activate_backward;   // the two above where they apply
   AdamW adamw;
   SumSquares sum_squares;
 };

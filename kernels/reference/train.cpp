@@ -100,6 +100,32 @@ void gelu_tanh_backward(const float* x, const float* dy, float* dx, std::size_t 
   }
 }
 
+namespace {
+
+double slope_of(Activation f, double x) {
+  const double s = 1.0 / (1.0 + std::exp(-x)), q = 1.0 / (1.0 + std::exp(-1.702 * x));
+  switch (f) {
+    case Activation::kSilu: return s * (1 + x * (1 - s));
+    case Activation::kGeluQuick: return q * (1 + 1.702 * x * (1 - q));
+    case Activation::kRelu: return x > 0 ? 1 : 0;
+    case Activation::kReluSquared: return x > 0 ? 2 * x : 0;
+    case Activation::kTanh: return 1 - std::tanh(x) * std::tanh(x);
+    case Activation::kSigmoid: return s * (1 - s);
+    case Activation::kGelu:
+    case Activation::kGeluTanh: break;   // have functions of their own
+  }
+  return 0;
+}
+
+}  // namespace
+
+void activate_backward(Activation f, const float* x, const float* dy, float* dx, std::size_t n) {
+  if (f == Activation::kGelu) return gelu_backward(x, dy, dx, n);
+  if (f == Activation::kGeluTanh) return gelu_tanh_backward(x, dy, dx, n);
+  for (std::size_t i = 0; i < n; ++i)
+    dx[i] = static_cast<float>(static_cast<double>(dy[i]) * slope_of(f, static_cast<double>(x[i])));
+}
+
 void adamw(const AdamWStep& step, const float* gradient, float* weight, float* first, float* second, std::size_t n) {
   const double keep = 1.0 - step.rate * step.decay, root = std::sqrt(step.correction2), size = step.rate / step.correction1;
   for (std::size_t i = 0; i < n; ++i) {

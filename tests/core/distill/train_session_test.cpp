@@ -38,7 +38,7 @@ struct Trained {
   }
   static std::unique_ptr<TrainSession> make_session(Trained& t, bool recompute) {
     return must(TrainSession::make(t.model.graph, t.model.config, t.parameters,
-                                   {.outputs = {t.model.graph.hidden}, .trainable = {}, .backward = true, .recompute = recompute}, *t.pool));
+                                   {.outputs = {t.model.graph.hidden}, .trainable = {}, .backward = true, .padding = padding_token(*t.model.checkpoint), .recompute = recompute}, *t.pool));
   }
 
   // The mean loss of a batch and, with `backward`, all gradients.
@@ -253,11 +253,20 @@ class TrainSessionTest : public QObject {
         const double stored = expected["losses"][step].get<double>();
         QVERIFY(near(loss, stored, 1e-4 * stored, "loss"));
         const double stored_norm = expected["gradient_norms_before_clipping"][step].get<double>();
-        QVERIFY(near(norm, stored_norm, 1e-3 * stored_norm, "norm"));
+        QVERIFY(near(norm, stored_norm, 1e-5 * stored_norm, "norm"));
         optimizer.step(t.parameters, expected["learning_rates"][step].get<double>(), 1, norm, *t.pool);
       }
-      for (const Parameter& p : t.parameters)
-        QVERIFY(near(largest_difference(std::span(p.data, p.elements), floats(*file, prefix + p.source_name)), 0, 1e-4, p.source_name.c_str()));
+      // Where a gradient is nearly zero, Adam's first steps turn its rounding into a whole step: a single weight may lie
+      // beyond 1e-4, the tensor as a whole not.
+      for (const Parameter& p : t.parameters) {
+        const auto stored = floats(*file, prefix + p.source_name);
+        const auto found = std::span(p.data, p.elements);
+        std::size_t beyond = 0;
+        for (std::size_t i = 0; i < stored.size(); ++i) beyond += std::abs(found[i] - stored[i]) > 1e-4f;
+        QVERIFY2(beyond <= 1, p.source_name.c_str());
+        QVERIFY(near(relative_distance(found, stored), 0, 1e-5, p.source_name.c_str()));
+        QVERIFY(near(largest_difference(found, stored), 0, 2e-4, p.source_name.c_str()));
+      }
     }
   }
 

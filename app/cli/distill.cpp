@@ -1,0 +1,139 @@
+// `retort distill (--recipe R.json | --teacher M [--student-layers N] --data F) -o OUT`.
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <nlohmann/json.hpp>
+
+#include "app/cli/list.h"
+#include "core/base/files.h"
+#include "core/distill/distill.h"
+
+namespace retort::cli {
+namespace {
+
+struct Options {
+  CommonOptions common;
+  std::string recipe, teacher, data, unlabelled, validation, output;
+  std::int64_t layers = 0, steps = 0, context = 0, max_tokens = 0, batch = 0;
+  double epochs = 0, rate = 0, temperature = 0;
+  std::int64_t seed = -1;
+};
+
+// The recipe file, or the defaults, with what the options say instead.
+Result<distill::DistillRecipe> recipe_of(const Options& o) {
+  distill::DistillRecipe recipe;
+  if (!o.recipe.empty()) {
+    RETORT_TRY(const std::string text, read_text_file(o.recipe, 1 << 20));
+    auto read = distill::distill_recipe_from_json(text);
+    if (!read) {
+      Error error = read.error();
+      error.file = o.recipe;
+      return error;
+    }
+    recipe = std::move(read).value();
+  }
+  if (!o.teacher.empty()) recipe.teacher = o.teacher;
+  if (!o.data.empty()) recipe.data.train = o.data;
+  if (!o.unlabelled.empty()) recipe.data.unlabelled = o.unlabelled;
+  if (!o.validation.empty()) recipe.data.validation = o.validation;
+  if (o.layers > 0) {
+    recipe.student.layers = o.layers;
+    recipe.student.kept.clear();
+  }
+  if (o.steps > 0) recipe.training.steps = o.steps;
+  if (o.epochs > 0) recipe.training.epochs = o.epochs;
+  if (o.batch > 0) recipe.training.batch = o.batch;
+  if (o.rate > 0) recipe.training.rate = o.rate;
+  if (o.context > 0) recipe.data.context = o.context;
+  if (o.max_tokens > 0) recipe.data.max_tokens = o.max_tokens;
+  if (o.temperature > 0) recipe.loss.logits.temperature = o.temperature;
+  if (o.seed >= 0) recipe.training.seed = static_cast<std::uint64_t>(o.seed);
+  return recipe;
+}
+
+nlohmann::ordered_json loss_json(const distill::BatchLoss& loss) {
+  nlohmann::ordered_json out = {{"loss", loss.loss}, {"cross_entropy", loss.cross_entropy}, {"divergence", loss.divergence}};
+  if (loss.labelled > 0) {
+    out["accuracy"] = static_cast<double>(loss.right) / static_cast<double>(loss.labelled);
+    out["n"] = loss.labelled;
+  }
+  return out;
+}
+
+void print_json(const distill::DistillRecipe& recipe, const distill::DistillReport& report, double seconds) {
+  const auto& t = report.outcome;
+  const double bits = report.student.parameters > 0 ? 8.0 * static_cast<double>(report.student.bytes) / static_cast<double>(report.student.parameters) : 0;
+  nlohmann::ordered_json out = {
+      {"output", report.student.output.string()}, {"bytes", report.student.bytes}, {"bits_per_weight", bits}, {"seconds", seconds},
+      {"peak_memory_bytes", peak_memory_bytes()}, {"parameters", report.student.parameters}, {"teacher_parameters", report.teacher_parameters},
+      {"layers", report.kept}, {"examples", report.examples}, {"validation_examples", report.validation_examples},
+      {"duplicates", report.duplicates}, {"truncated", report.truncated}, {"steps", t.steps}, {"best_step", t.best_step},
+      {"stopped_early", t.stopped_early}, {"resumed", t.resumed}, {"tokens", t.tokens}, {"training_tokens_per_second", t.tokens_per_second},
+      {"teacher_cache_bytes", report.cache_bytes}, {"teacher_cache_known", report.cache_known}, {"curve", report.curve.string()}};
+  if (t.before) out["before"] = loss_json(*t.before);
+  if (t.after) out["after"] = loss_json(*t.after);
+  out["recipe"] = nlohmann::ordered_json::parse(distill::distill_recipe_to_json(recipe));
+  fmt::print("{}\n", out.dump(2));
+}
+
+std::string loss_text(const distill::BatchLoss& loss) {
+  std::string text = fmt::format("loss {:.4f}", loss.loss);
+  if (loss.labelled > 0)
+    text += fmt::format(" · accuracy {:.2f} % of {}", 100.0 * static_cast<double>(loss.right) / static_cast<double>(loss.labelled), loss.labelled);
+  return text;
+}
+
+void print_report(const distill::DistillReport& report, double seconds) {
+  const auto& t = report.outcome;
+  fmt::print("{} · {} · {:.1f} M of the teacher's {:.1f} M parameters · {:.0f} s · peak memory {}\n", report.student.output.string(),
+             human_bytes(report.student.bytes), static_cast<double>(report.student.parameters) / 1e6,
+             static_cast<double>(report.teacher_parameters) / 1e6, seconds, human_bytes(peak_memory_bytes()));
+  fmt::print("  layers kept: {}\n", fmt::join(report.kept, " "));
+  fmt::print("  {} examples, {} for validation; {} duplicates left out, {} cut\n", report.examples, report.validation_examples, report.duplicates, report.truncated);
+  fmt::print("  {} steps{}{} · {:.0f} tokens/s\n", t.steps, t.resumed ? ", resumed" : "", t.stopped_early ? ", stopped early" : "", t.tokens_per_second);
+  if (t.before) fmt::print("  before training: {}\n", loss_text(*t.before));
+  if (t.after) fmt::print("  kept, step {}: {}\n", t.best_step, loss_text(*t.after));
+  if (report.cache_bytes > 0) fmt::print("  teacher's answers: {} kept for the next student; {} were known\n", human_bytes(report.cache_bytes), report.cache_known);
+  fmt::print("  loss curve: {}\n", report.curve.string());
+}
+
+Result<void> run(const Options& options, Context& context) {
+  const auto start = std::chrono::steady_clock::now();
+  RETORT_TRY(const distill::DistillRecipe recipe, recipe_of(options));
+  show_progress(context);
+  auto report = distill::distill(recipe, options.output, options.common.threads, context.job);
+  end_progress();
+  if (!report.ok()) return std::move(report).error();
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  if (options.common.json) print_json(recipe, *report, seconds);
+  else print_report(*report, seconds);
+  return {};
+}
+
+}  // namespace
+
+void add_distill(CLI::App& app, Context& context) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand("distill", "Train a smaller student from a teacher");
+  command->add_option("--recipe", options->recipe, "Recipe as JSON (docs/recipes.md); the options below go before it");
+  command->add_option("--teacher", options->teacher, "GGUF file or Hugging Face folder");
+  command->add_option("--student-layers", options->layers, "How many of the teacher's layers the student keeps")->check(CLI::PositiveNumber);
+  command->add_option("--data", options->data, "Text, or JSONL with text and label for a classifier");
+  command->add_option("--unlabelled", options->unlabelled, "More text, without labels");
+  command->add_option("--validation", options->validation, "Data to validate on; otherwise a share of the training data");
+  command->add_option("--epochs", options->epochs, "Times that the data is gone through")->check(CLI::PositiveNumber);
+  command->add_option("--steps", options->steps, "Steps, instead of epochs")->check(CLI::PositiveNumber);
+  command->add_option("--batch", options->batch, "Sequences of one step")->check(CLI::PositiveNumber);
+  command->add_option("--rate", options->rate, "Greatest learning rate")->check(CLI::PositiveNumber);
+  command->add_option("--temperature", options->temperature, "Of the soft targets")->check(CLI::Range(1.0, 20.0));
+  command->add_option("--context", options->context, "Tokens of one chunk of text")->check(CLI::PositiveNumber);
+  command->add_option("--max-tokens", options->max_tokens, "Tokens of one labelled example")->check(CLI::PositiveNumber);
+  command->add_option("--seed", options->seed, "Of the order and the split")->check(CLI::NonNegativeNumber);
+  command->add_option("-o,--output", options->output, "Folder to write; a .gguf file for a teacher in GGUF")->required();
+  command->add_option("--threads", options->common.threads, "Threads; 0 takes all cores")->check(CLI::Range(0, 1024));
+  add_json(*command, options->common);
+  command->callback([options, &context] { finish(context, run(*options, context)); });
+}
+
+}  // namespace retort::cli

@@ -1,0 +1,26 @@
+// A whole distillation: teacher, student, data, training, the student's file.
+#pragma once
+
+#include "core/distill/student.h"
+#include "core/distill/trainer.h"
+
+namespace retort::distill {
+
+struct DistillReport {
+  StudentFile student;
+  TrainOutcome outcome;
+  std::vector<std::int64_t> kept;          // the teacher's layers
+  std::int64_t teacher_parameters = 0;
+  std::int64_t examples = 0, validation_examples = 0, duplicates = 0, truncated = 0;
+  std::uint64_t cache_bytes = 0;           // of the teacher's answers kept for the next student
+  std::size_t cache_known = 0;             // examples that an earlier run had asked for
+  std::filesystem::path curve;
+};
+
+// `output`: a folder, or a .gguf file for a teacher in GGUF. Beside it: output.curve.jsonl (kept) and output.training
+// (state; removed at the end). An interrupted run goes on with the same recipe and output.
+// Errors: those of every part; kBadArgument for an output of the wrong kind.
+Result<DistillReport> distill(const DistillRecipe& recipe, const std::filesystem::path& output, int threads, const JobContext& job,
+                              const std::function<void(const CurvePoint&)>& on_point = {});
+
+}  // namespace retort::distill

@@ -1,0 +1,220 @@
+#include "core/distill/distill_recipe.h"
+
+#include <array>
+#include <functional>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+namespace retort::distill {
+namespace {
+
+using nlohmann::json;
+using nlohmann::ordered_json;
+
+constexpr std::array<std::string_view, 4> kChoices = {"even", "first", "first_last", "every_second"};
+constexpr std::array<std::string_view, 3> kTypes = {"source", "f32", "f16"};
+constexpr std::array<std::string_view, 3> kDecays = {"constant", "linear", "cosine"};
+
+Error bad(std::string place, std::string expected, std::string found) {
+  return Error{.code = ErrorCode::kBadRecipe, .place = std::move(place), .expected = std::move(expected), .found = std::move(found)};
+}
+
+// One key of the document: how it is read, how it is written.
+struct Key {
+  std::string_view group, name;
+  std::function<Result<void>(const json&, DistillRecipe&)> read;
+  std::function<ordered_json(const DistillRecipe&)> write;
+  std::string place() const { return group.empty() ? std::string(name) : fmt::format("{}.{}", group, name); }
+};
+
+template <class Get>
+Key number(std::string_view group, std::string_view name, Get get, double low, double high) {
+  Key key{group, name, nullptr, nullptr};
+  const std::string place = key.place();
+  key.read = [=](const json& value, DistillRecipe& recipe) -> Result<void> {
+    if (!value.is_number() || !(value.get<double>() >= low && value.get<double>() <= high))
+      return bad(place, fmt::format("a number from {} to {}", low, high), value.dump().substr(0, 60));
+    using T = std::remove_reference_t<decltype(get(recipe))>;
+    if (std::is_integral_v<T> && !value.is_number_integer()) return bad(place, "a whole number", value.dump().substr(0, 60));
+    get(recipe) = value.get<T>();
+    return {};
+  };
+  key.write = [=](const DistillRecipe& recipe) { return ordered_json(get(const_cast<DistillRecipe&>(recipe))); };
+  return key;
+}
+
+template <class Get>
+Key flag(std::string_view group, std::string_view name, Get get) {
+  Key key{group, name, nullptr, nullptr};
+  const std::string place = key.place();
+  key.read = [=](const json& value, DistillRecipe& recipe) -> Result<void> {
+    if (!value.is_boolean()) return bad(place, "true or false", value.dump().substr(0, 60));
+    get(recipe) = value.get<bool>();
+    return {};
+  };
+  key.write = [=](const DistillRecipe& recipe) { return ordered_json(get(const_cast<DistillRecipe&>(recipe))); };
+  return key;
+}
+
+// Text, or one of a list that stands for an enumeration.
+template <class Get, class Set>
+Key text(std::string_view group, std::string_view name, Get get, Set set, std::span<const std::string_view> allowed = {}) {
+  Key key{group, name, nullptr, nullptr};
+  const std::string place = key.place();
+  key.read = [=](const json& value, DistillRecipe& recipe) -> Result<void> {
+    std::string names;
+    bool known = allowed.empty();
+    for (const std::string_view one : allowed) {
+      names += (names.empty() ? "one of " : ", ") + std::string(one);
+      known = known || (value.is_string() && value.get<std::string>() == one);
+    }
+    if (!value.is_string() || !known) return bad(place, allowed.empty() ? "text" : names, value.dump().substr(0, 60));
+    set(recipe, value.get<std::string>());
+    return {};
+  };
+  key.write = [=](const DistillRecipe& recipe) { return ordered_json(std::string(get(recipe))); };
+  return key;
+}
+
+Key kept_layers() {
+  Key key{"student", "kept", nullptr, nullptr};
+  key.read = [](const json& value, DistillRecipe& recipe) -> Result<void> {
+    if (!value.is_array()) return bad("student.kept", "a list of layers", value.dump().substr(0, 60));
+    for (const json& layer : value) {
+      if (!layer.is_number_unsigned()) return bad("student.kept", "whole numbers from 0", layer.dump().substr(0, 60));
+      recipe.student.kept.push_back(layer.get<std::int64_t>());
+    }
+    return {};
+  };
+  key.write = [](const DistillRecipe& recipe) { return ordered_json(recipe.student.kept); };
+  return key;
+}
+
+using R = DistillRecipe;
+constexpr double kMany = 1e9;
+
+Key path(std::string_view group, std::string_view name, std::filesystem::path& (*get)(R&)) {
+  return text(group, name, [get](const R& r) { return get(const_cast<R&>(r)).string(); },
+              [get](R& r, const std::string& value) { get(r) = value; });
+}
+
+const std::vector<Key>& keys() {
+  static const std::vector<Key> list = {
+      text("", "name", [](const R& r) { return r.name; }, [](R& r, const std::string& v) { r.name = v; }),
+      path("", "teacher", [](R& r) -> auto& { return r.teacher; }),
+      text("", "type", [](const R& r) { return r.type; }, [](R& r, const std::string& v) { r.type = v; }, kTypes),
+      number("student", "layers", [](R& r) -> auto& { return r.student.layers; }, 0, 10000),
+      text("student", "choice", [](const R& r) { return kChoices[static_cast<std::size_t>(r.student.choice)]; },
+           [](R& r, const std::string& v) {
+             r.student.choice = static_cast<LayerChoice>(std::find(kChoices.begin(), kChoices.end(), v) - kChoices.begin());
+           }, kChoices),
+      kept_layers(),
+      flag("student", "trim_vocabulary", [](R& r) -> auto& { return r.student.trim_vocabulary; }),
+      number("student", "most_pieces", [](R& r) -> auto& { return r.student.most_pieces; }, 0, kMany),
+      path("data", "train", [](R& r) -> auto& { return r.data.train; }),
+      path("data", "unlabelled", [](R& r) -> auto& { return r.data.unlabelled; }),
+      path("data", "validation", [](R& r) -> auto& { return r.data.validation; }),
+      number("data", "validation_share", [](R& r) -> auto& { return r.data.validation_share; }, 0, 0.5),
+      number("data", "most_examples", [](R& r) -> auto& { return r.data.most_examples; }, 0, kMany),
+      number("data", "context", [](R& r) -> auto& { return r.data.context; }, 2, 1e6),
+      number("data", "max_tokens", [](R& r) -> auto& { return r.data.max_tokens; }, 2, 1e6),
+      number("loss", "cross_entropy", [](R& r) -> auto& { return r.loss.logits.cross_entropy; }, 0, kMany),
+      number("loss", "forward_kl", [](R& r) -> auto& { return r.loss.logits.forward_kl; }, 0, kMany),
+      number("loss", "reverse_kl", [](R& r) -> auto& { return r.loss.logits.reverse_kl; }, 0, kMany),
+      number("loss", "jensen_shannon", [](R& r) -> auto& { return r.loss.logits.jensen_shannon; }, 0, kMany),
+      number("loss", "temperature", [](R& r) -> auto& { return r.loss.logits.temperature; }, 1, 20),
+      number("loss", "hidden_mse", [](R& r) -> auto& { return r.loss.hidden_mse; }, 0, kMany),
+      number("loss", "hidden_cosine", [](R& r) -> auto& { return r.loss.hidden_cosine; }, 0, kMany),
+      number("loss", "attention", [](R& r) -> auto& { return r.loss.attention; }, 0, kMany),
+      number("loss", "values", [](R& r) -> auto& { return r.loss.values; }, 0, kMany),
+      number("loss", "rkd_distance", [](R& r) -> auto& { return r.loss.rkd_distance; }, 0, kMany),
+      number("loss", "rkd_angle", [](R& r) -> auto& { return r.loss.rkd_angle; }, 0, kMany),
+      number("training", "epochs", [](R& r) -> auto& { return r.training.epochs; }, 0, kMany),
+      number("training", "steps", [](R& r) -> auto& { return r.training.steps; }, 0, kMany),
+      number("training", "batch", [](R& r) -> auto& { return r.training.batch; }, 1, 1e6),
+      number("training", "accumulate", [](R& r) -> auto& { return r.training.accumulate; }, 1, 1e6),
+      number("training", "rate", [](R& r) -> auto& { return r.training.rate; }, 0, 10),
+      number("training", "warmup", [](R& r) -> auto& { return r.training.warmup; }, 0, 1),
+      text("training", "schedule", [](const R& r) { return decay_name(r.training.decay); },
+           [](R& r, const std::string& v) { r.training.decay = *find_decay(v); }, kDecays),
+      number("training", "beta1", [](R& r) -> auto& { return r.training.optimizer.beta1; }, 0, 0.999999),
+      number("training", "beta2", [](R& r) -> auto& { return r.training.optimizer.beta2; }, 0, 0.999999),
+      number("training", "epsilon", [](R& r) -> auto& { return r.training.optimizer.epsilon; }, 1e-30, 1),
+      number("training", "decay", [](R& r) -> auto& { return r.training.optimizer.decay; }, 0, 10),
+      number("training", "clip", [](R& r) -> auto& { return r.training.optimizer.clip; }, 0, kMany),
+      number("training", "seed", [](R& r) -> auto& { return r.training.seed; }, 0, 9e15),
+      number("training", "validate_every", [](R& r) -> auto& { return r.training.validate_every; }, 0, kMany),
+      number("training", "patience", [](R& r) -> auto& { return r.training.patience; }, 0, kMany),
+      number("training", "checkpoint_every", [](R& r) -> auto& { return r.training.checkpoint_every; }, 1, kMany),
+      flag("training", "recompute", [](R& r) -> auto& { return r.training.recompute; }),
+  };
+  return list;
+}
+
+Result<void> read_object(const json& object, std::string_view group, DistillRecipe& recipe) {
+  for (const auto& [name, value] : object.items()) {
+    const auto key = std::find_if(keys().begin(), keys().end(), [&](const Key& k) { return k.group == group && k.name == name; });
+    if (key != keys().end()) {
+      RETORT_CHECK(key->read(value, recipe));
+      continue;
+    }
+    const bool is_group = group.empty() && std::any_of(keys().begin(), keys().end(), [&](const Key& k) { return k.group == name; });
+    if (is_group && value.is_object()) {
+      RETORT_CHECK(read_object(value, name, recipe));
+      continue;
+    }
+    std::string known;
+    for (const Key& k : keys())
+      if (k.group == group) known += (known.empty() ? "one of " : ", ") + std::string(k.name);
+    if (!(group.empty() && name == "kind" && value == "distill"))
+      return bad(group.empty() ? name : fmt::format("{}.{}", group, name), is_group ? "an object" : known, is_group ? value.dump().substr(0, 60) : "an unknown key");
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<DistillRecipe> distill_recipe_from_json(std::string_view text) {
+  const json document = json::parse(text, nullptr, false);
+  if (!document.is_object()) return bad("recipe", "a JSON object", "something else");
+  DistillRecipe recipe;
+  if (document.contains("loss")) recipe.loss.logits = {};   // a mix is stated whole: what it doesn't name counts nothing
+  RETORT_CHECK(read_object(document, "", recipe));
+  return recipe;
+}
+
+std::string distill_recipe_to_json(const DistillRecipe& recipe) {
+  ordered_json out = {{"kind", "distill"}};
+  for (const Key& key : keys()) {
+    const ordered_json value = key.write(recipe);
+    if (value == "" || (value.is_array() && value.empty())) continue;
+    if (key.group.empty()) out[std::string(key.name)] = value;
+    else out[std::string(key.group)][std::string(key.name)] = value;
+  }
+  return out.dump(2);
+}
+
+Result<void> check_recipe(const DistillRecipe& recipe) {
+  const LogitWeights& logits = recipe.loss.logits;
+  if (logits.cross_entropy == 0 && !recipe.loss.needs_teacher()) return bad("loss", "at least one part above 0", "none");
+  if (recipe.teacher.empty()) return bad("teacher", "a model", "none");
+  if (recipe.data.train.empty() && recipe.data.unlabelled.empty()) return bad("data.train", "a file", "none");
+  if (recipe.training.epochs <= 0 && recipe.training.steps <= 0) return bad("training.epochs", "epochs or steps above 0", "neither");
+  if (recipe.data.train.empty() && !recipe.loss.needs_teacher())
+    return bad("loss", "a part that needs no labels, for text without labels", "cross_entropy only");
+  return {};
+}
+
+Digest distill_recipe_digest(const DistillRecipe& recipe) {
+  DistillRecipe plain = recipe;
+  plain.name.clear();
+  plain.teacher.clear();
+  plain.data.train.clear();
+  plain.data.unlabelled.clear();
+  plain.data.validation.clear();
+  plain.training.checkpoint_every = 1;   // how often it is saved changes nothing
+  return digest_of(distill_recipe_to_json(plain));
+}
+
+}  // namespace retort::distill

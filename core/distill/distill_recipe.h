@@ -1,0 +1,78 @@
+// DistillRecipe: the parameters of one training run, a JSON document. docs/recipes.md describes every key.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "core/base/digest.h"
+#include "core/base/result.h"
+#include "core/distill/losses.h"
+#include "core/distill/parameters.h"
+#include "core/distill/schedule.h"
+
+namespace retort::distill {
+
+// Which of the teacher's layers the student keeps.
+enum class LayerChoice : std::uint8_t { kEven, kFirst, kFirstLast, kEverySecond };
+
+struct StudentDesign {
+  std::int64_t layers = 0;                   // how many; 0: all (fine-tuning)
+  LayerChoice choice = LayerChoice::kEven;
+  std::vector<std::int64_t> kept;            // or exactly these
+  bool trim_vocabulary = false;              // only the pieces that the training text needs
+  std::int64_t most_pieces = 0;              // with trim_vocabulary: at most so many; 0: all that occur
+};
+
+struct LossMix {
+  LogitWeights logits{.cross_entropy = 0.5, .forward_kl = 0.5, .temperature = 2};
+  double hidden_mse = 0, hidden_cosine = 0;  // states after mapped layers
+  double attention = 0, values = 0;          // attention maps of mapped layers, relations of the last layer's values
+  double rkd_distance = 0, rkd_angle = 0;    // between the examples of a batch, on pooled or last states
+  bool features() const noexcept { return hidden_mse != 0 || hidden_cosine != 0 || attention != 0 || values != 0 || rkd_distance != 0 || rkd_angle != 0; }
+  bool needs_teacher() const noexcept { return logits.needs_teacher() || features(); }
+};
+
+struct TrainingPlan {
+  double epochs = 3;
+  std::int64_t steps = 0;                    // instead of epochs; 0: as epochs say
+  std::int64_t batch = 16;                   // sequences of one pass
+  std::int64_t accumulate = 1;               // passes of one step
+  double rate = 5e-5, warmup = 0.1;          // warm-up as a share of the steps
+  Decay decay = Decay::kLinear;
+  AdamWOptions optimizer;
+  std::uint64_t seed = 1;
+  std::int64_t validate_every = 0;           // steps; 0: once an epoch
+  std::int64_t patience = 0;                 // validations without improvement before stopping; 0: never
+  std::int64_t checkpoint_every = 200;       // steps; what kill -9 can cost
+  bool recompute = false;                    // activations made again in the backward pass: less memory, more time
+};
+
+struct DataPlan {
+  std::filesystem::path train, unlabelled, validation;   // validation empty: a share of the training text
+  double validation_share = 0.05;
+  std::int64_t most_examples = 0;            // labelled ones; 0: all
+  std::int64_t context = 256;                // tokens of one chunk of text
+  std::int64_t max_tokens = 128;             // of one labelled example
+};
+
+struct DistillRecipe {
+  std::string name;
+  std::filesystem::path teacher;
+  StudentDesign student;
+  DataPlan data;
+  LossMix loss;
+  TrainingPlan training;
+  std::string type = "source";               // element type of the file written: source, f32, f16
+};
+
+// Errors: kBadRecipe naming the place and what is allowed there; unknown keys are refused.
+Result<DistillRecipe> distill_recipe_from_json(std::string_view json);
+std::string distill_recipe_to_json(const DistillRecipe& recipe);
+// Errors: kBadRecipe for combinations that make no sense.
+Result<void> check_recipe(const DistillRecipe& recipe);
+// Of everything that decides the result but where the files lie.
+Digest distill_recipe_digest(const DistillRecipe& recipe);
+
+}  // namespace retort::distill

@@ -1,0 +1,204 @@
+#include "core/distill/student.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <map>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "core/formats/writers.h"
+#include "kernels/api/half.h"
+
+namespace retort::distill {
+namespace {
+
+using nlohmann::ordered_json;
+
+// Names that a configuration gives its number of layers, and lists with one entry a layer.
+constexpr std::array<std::string_view, 4> kLayerCounts = {"num_hidden_layers", "n_layers", "n_layer", "num_layers"};
+constexpr std::array<std::string_view, 3> kLayerLists = {"layer_types", "no_rope_layers", "mlp_layer_types"};
+// What belongs to a tokenizer, copied as it is.
+constexpr std::array<std::string_view, 11> kTokenizerFiles = {
+    "tokenizer.json", "tokenizer_config.json", "vocab.txt", "vocab.json", "merges.txt", "special_tokens_map.json",
+    "added_tokens.json", "tokenizer.model", "spiece.model", "chat_template.jinja", "generation_config.json"};
+
+// "model.layers.7.mlp.up_proj.weight": the layer's number is the first part that is one.
+struct LayerName {
+  std::size_t at = std::string::npos, length = 0;
+  std::int64_t layer = -1;
+};
+
+LayerName layer_in(std::string_view name) {
+  for (std::size_t at = 0; at < name.size();) {
+    const std::size_t end = std::min(name.find('.', at), name.size());
+    const std::string_view part = name.substr(at, end - at);
+    if (!part.empty() && part.size() < 9 && part.find_first_not_of("0123456789") == std::string_view::npos)
+      return {at, part.size(), std::stoll(std::string(part))};
+    at = end + 1;
+  }
+  return {};
+}
+
+Result<std::string> shorten_config(const std::string& text, std::span<const std::int64_t> kept) {
+  ordered_json config = ordered_json::parse(text, nullptr, false);
+  bool found = false;
+  for (const std::string_view name : kLayerCounts) {
+    if (!config.is_object() || !config.contains(name)) continue;
+    config[std::string(name)] = kept.size();
+    found = true;
+  }
+  if (!found)
+    return Error{.code = ErrorCode::kUnsupported, .place = "config.json", .expected = "a number of layers under a known name", .found = "none"};
+  for (const std::string_view name : kLayerLists) {
+    const auto list = config.find(std::string(name));
+    if (list == config.end() || !list->is_array()) continue;
+    ordered_json shorter = ordered_json::array();
+    for (const std::int64_t layer : kept)
+      if (static_cast<std::size_t>(layer) < list->size()) shorter.push_back((*list)[static_cast<std::size_t>(layer)]);
+    *list = shorter;
+  }
+  return config.dump(2) + "\n";
+}
+
+Result<void> shorten_metadata(Metadata& metadata, std::span<const std::int64_t> kept) {
+  const std::string key = metadata.string_at("general.architecture").value_or("") + ".block_count";
+  if (!metadata.find(key))
+    return Error{.code = ErrorCode::kUnsupported, .place = key, .expected = "a number of layers", .found = "none"};
+  metadata.set(key, static_cast<std::uint32_t>(kept.size()));
+  metadata.erase("general.file_type");
+  return {};
+}
+
+// One value in the type that is written.
+Result<std::vector<std::byte>> packed(const Parameter& parameter, TensorType type, Stored stored) {
+  const std::size_t size = kernels::traits(type).block_bytes;
+  std::vector<std::byte> out(parameter.elements * size);
+  const std::size_t columns = parameter.shape.size() == 2 ? static_cast<std::size_t>(parameter.shape[1]) : parameter.elements;
+  const std::size_t rows = columns == 0 ? 0 : parameter.elements / columns;
+  for (std::size_t i = 0; i < parameter.elements; ++i) {
+    const std::size_t at = stored == Stored::kTransposed ? (i % columns) * rows + i / columns : i;
+    const float value = parameter.data[i];
+    std::byte* const to = out.data() + at * size;
+    bool finite = std::isfinite(value);
+    if (type == TensorType::kF32) {
+      std::memcpy(to, &value, size);
+    } else {
+      const std::uint16_t half = type == TensorType::kF16 ? kernels::f32_to_f16(value) : kernels::f32_to_bf16(value);
+      finite = finite && std::isfinite(type == TensorType::kF16 ? kernels::f16_to_f32(half) : kernels::bf16_to_f32(half));
+      std::memcpy(to, &half, size);
+    }
+    if (!finite)
+      return Error{.code = ErrorCode::kNonFinite, .place = parameter.source_name, .expected = "numbers that the file's type holds",
+                   .found = fmt::format("{}", value), .next_step = "write f32, or train with a lower rate"};
+  }
+  return out;
+}
+
+TensorType written_type(std::string_view wish, TensorType source, std::size_t dimensions) {
+  if (wish == "f32") return TensorType::kF32;
+  if (wish == "f16") return dimensions >= 2 ? TensorType::kF16 : source == TensorType::kF32 ? TensorType::kF32 : TensorType::kF16;
+  const bool dense = source == TensorType::kF32 || source == TensorType::kF16 || source == TensorType::kBF16;
+  return dense ? source : TensorType::kF16;
+}
+
+}  // namespace
+
+std::vector<std::int64_t> choose_layers(std::int64_t layers, std::int64_t count, LayerChoice choice) {
+  std::vector<std::int64_t> kept;
+  for (std::int64_t i = 0; i < count; ++i) {
+    switch (choice) {
+      case LayerChoice::kEven: kept.push_back(count == 1 ? 0 : (2 * i * (layers - 1) + count - 1) / (2 * (count - 1))); break;
+      case LayerChoice::kFirst: kept.push_back(i); break;
+      case LayerChoice::kFirstLast: kept.push_back(i < (count + 1) / 2 ? i : layers - count + i); break;
+      case LayerChoice::kEverySecond: kept.push_back(std::min(2 * i, layers - count + i)); break;
+    }
+  }
+  return kept;
+}
+
+Result<std::vector<std::int64_t>> kept_layers(const StudentDesign& design, std::int64_t layers) {
+  if (!design.kept.empty()) {
+    for (std::size_t i = 0; i < design.kept.size(); ++i)
+      if (design.kept[i] < 0 || design.kept[i] >= layers || (i > 0 && design.kept[i] <= design.kept[i - 1]))
+        return Error{.code = ErrorCode::kBadRecipe, .place = "student.kept", .expected = fmt::format("ascending layers from 0 to {}", layers - 1),
+                     .found = std::to_string(design.kept[i])};
+    return design.kept;
+  }
+  if (design.layers > layers)
+    return Error{.code = ErrorCode::kBadRecipe, .place = "student.layers", .expected = fmt::format("at most the teacher's {}", layers),
+                 .found = std::to_string(design.layers)};
+  return choose_layers(layers, design.layers > 0 ? design.layers : layers, design.choice);
+}
+
+Result<Model> make_student(const Model& teacher, std::span<const std::int64_t> kept) {
+  for (const WeightSpec& spec : teacher.graph.weights)
+    if (spec.stored == Stored::kStacked)
+      return Error{.code = ErrorCode::kUnsupported, .place = spec.source_name, .expected = "weights of their own", .found = "several stacked in one tensor"};
+  auto checkpoint = std::make_shared<Checkpoint>(*teacher.checkpoint);
+  std::map<std::int64_t, std::int64_t> place;
+  for (std::size_t i = 0; i < kept.size(); ++i) place[kept[i]] = static_cast<std::int64_t>(i);
+  std::vector<TensorEntry> tensors;
+  for (TensorEntry tensor : checkpoint->tensors) {
+    const LayerName name = layer_in(tensor.name);
+    if (name.layer >= 0 && name.layer < teacher.config.layers) {
+      const auto found = place.find(name.layer);
+      if (found == place.end()) continue;
+      tensor.name.replace(name.at, name.length, std::to_string(found->second));
+    }
+    tensors.push_back(std::move(tensor));
+  }
+  checkpoint->tensors = std::move(tensors);
+  if (checkpoint->format == CheckpointFormat::kGguf) {
+    RETORT_CHECK(shorten_metadata(checkpoint->metadata, kept));
+  } else {
+    RETORT_TRY(checkpoint->config_json, shorten_config(checkpoint->config_json, kept));
+  }
+  return bind_model(std::move(checkpoint));
+}
+
+Result<StudentFile> write_student(const Model& student, const Parameters& parameters, std::string_view type,
+                                  const std::filesystem::path& output, const JobContext& job) {
+  std::map<std::string, std::size_t> trained;
+  for (std::size_t id = 0; id < student.graph.weights.size(); ++id) trained[student.graph.weights[id].source_name] = id;
+  std::vector<TensorToWrite> tensors;
+  std::vector<std::byte> room;
+  StudentFile file{.output = output};
+  for (const TensorEntry& entry : student.checkpoint->tensors) {
+    const auto found = trained.find(entry.name);
+    if (found == trained.end()) {   // nothing that the graph computes with: as it was
+      tensors.push_back({entry.name, entry.shape, entry.type, [&entry] { return Result<std::span<const std::byte>>(entry.data); }});
+      continue;
+    }
+    const Parameter& parameter = parameters[found->second];
+    const Stored stored = student.graph.weights[found->second].stored;
+    const TensorType as = written_type(type, entry.type, entry.shape.size());
+    file.parameters += static_cast<std::int64_t>(parameter.elements);
+    tensors.push_back({entry.name, entry.shape, as, [&room, &parameter, as, stored]() -> Result<std::span<const std::byte>> {
+      RETORT_TRY(room, packed(parameter, as, stored));
+      return std::span<const std::byte>(room);
+    }});
+  }
+  if (student.checkpoint->format == CheckpointFormat::kGguf) {
+    RETORT_CHECK(write_gguf(output, student.checkpoint->metadata, tensors, job));
+    file.bytes = std::filesystem::file_size(output);
+    return file;
+  }
+  std::error_code failed;
+  std::filesystem::create_directories(output, failed);
+  if (failed) return system_error(failed.value(), output, ErrorCode::kWrite);
+  RETORT_CHECK(write_safetensors(output / "model.safetensors", tensors, job));
+  for (const std::string_view name : kTokenizerFiles) {
+    const std::filesystem::path from = student.checkpoint->path / name;
+    if (!std::filesystem::is_regular_file(from, failed)) continue;
+    RETORT_TRY(const std::string text, read_text_file(from));
+    RETORT_CHECK(write_text_file(output / name, text));
+  }
+  RETORT_CHECK(write_text_file(output / "config.json", student.checkpoint->config_json));
+  for (const auto& part : std::filesystem::directory_iterator(output, failed))
+    if (part.is_regular_file(failed)) file.bytes += part.file_size(failed);
+  return file;
+}
+
+}  // namespace retort::distill

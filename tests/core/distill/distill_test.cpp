@@ -1,0 +1,239 @@
+// Whole distillations of a tiny model on disk: students, resuming, splits, and what must be refused.
+#include <QTemporaryDir>
+
+#include <fstream>
+
+#include <nlohmann/json.hpp>
+
+#include "../model/tiny_model.h"
+#include "core/base/files.h"
+#include "core/distill/distill.h"
+#include "core/formats/writers.h"
+#include "vectors.h"
+
+using namespace retort;
+using namespace retort::distill;
+using namespace retort::vectors;
+
+namespace {
+
+std::string bytes_of(const std::filesystem::path& path) { return must(read_text_file(path)); }
+
+// Words of a small made-up language: enough for a tiny model to learn something.
+std::string made_up_text(std::size_t documents, std::uint32_t seed) {
+  std::mt19937 random(seed);
+  const std::array<const char*, 6> words = {"abba", "cede", "dad", "fee", "gaga", "hedge"};
+  std::string out;
+  for (std::size_t d = 0; d < documents; ++d) {
+    std::string text;
+    for (int i = 0; i < 20; ++i) text += std::string(i == 0 ? "" : " ") + words[random() % words.size()];
+    out += nlohmann::json{{"text", text}}.dump() + "\n";
+  }
+  return out;
+}
+
+}  // namespace
+
+class DistillTest : public QObject {
+  Q_OBJECT
+
+ private slots:
+  void initTestCase() {
+    QVERIFY(folder_.isValid());
+    qputenv("XDG_CACHE_HOME", path("cache").c_str());
+    write_teacher();
+    must(write_text_file(path("text.jsonl"), made_up_text(60, 1)));
+  }
+
+  void which_layers() {
+    using V = std::vector<std::int64_t>;
+    QCOMPARE(choose_layers(6, 3, LayerChoice::kEven), (V{0, 3, 5}));
+    QCOMPARE(choose_layers(6, 3, LayerChoice::kFirst), (V{0, 1, 2}));
+    QCOMPARE(choose_layers(6, 3, LayerChoice::kFirstLast), (V{0, 1, 5}));
+    QCOMPARE(choose_layers(6, 3, LayerChoice::kEverySecond), (V{0, 2, 4}));
+    for (const LayerChoice choice : {LayerChoice::kEven, LayerChoice::kFirst, LayerChoice::kFirstLast, LayerChoice::kEverySecond})
+      for (std::int64_t layers = 1; layers < 34; ++layers)
+        for (std::int64_t count = 1; count <= layers; ++count) {
+          const auto kept = choose_layers(layers, count, choice);
+          QCOMPARE(static_cast<std::int64_t>(kept.size()), count);
+          for (std::size_t i = 0; i < kept.size(); ++i) QVERIFY(kept[i] >= 0 && kept[i] < layers && (i == 0 || kept[i] > kept[i - 1]));
+        }
+    QCOMPARE(kept_layers({.layers = 7}, 6).error().code, ErrorCode::kBadRecipe);
+    QCOMPARE(kept_layers({.kept = {1, 1}}, 6).error().code, ErrorCode::kBadRecipe);
+    QCOMPARE(must(kept_layers({.kept = {1, 4}}, 6)), (V{1, 4}));
+  }
+
+  // A student's layers are the teacher's, and its file reads back as it was written.
+  void students_are_written_and_read() {
+    const Model teacher = must(open_model(path("teacher")));
+    const std::vector<std::int64_t> kept = {0, 2};
+    const Model student = must(make_student(teacher, kept));
+    QCOMPARE(student.config.layers, 2);
+    const auto weight = [](const Model& m, const char* name) { return m.weights[static_cast<std::size_t>(m.find_weight(name))].data.data(); };
+    QCOMPARE(weight(student, "blk.1.ffn_up.weight"), weight(teacher, "blk.2.ffn_up.weight"));
+    kernels::ThreadPool pool(1);
+    const Parameters parameters = must(Parameters::from_model(student, false, pool));
+    must(write_student(student, parameters, "f32", path("written"), {}));
+    const Model back = must(open_model(path("written")));
+    QCOMPARE(back.config.layers, 2);
+    QVERIFY(back.tokenizer != nullptr);
+    const Parameters same = must(Parameters::from_model(back, false, pool));
+    for (std::size_t id = 0; id < parameters.size(); ++id)
+      QVERIFY(std::equal(parameters[id].data, parameters[id].data + parameters[id].elements, same[id].data));
+  }
+
+  void training_lowers_the_loss_and_resumes_to_the_same_student() {
+    DistillRecipe recipe = tiny_recipe();
+    recipe.training.steps = 24;
+    const DistillReport whole = must(distill::distill(recipe, path("whole"), 2, {}));
+    QVERIFY(whole.outcome.before && whole.outcome.after);
+    QVERIFY2(whole.outcome.after->divergence < 0.8 * whole.outcome.before->divergence,
+             qPrintable(QString("%1 to %2").arg(whole.outcome.before->divergence).arg(whole.outcome.after->divergence)));
+    QVERIFY(!std::filesystem::exists(path("whole.training")));
+
+    // Stopped in the middle, twice, on another number of threads: the same bytes.
+    for (const std::int64_t at : {5, 13}) {
+      JobContext job;
+      const auto stopped = distill::distill(recipe, path("parts"), 1, job, [&](const CurvePoint& point) {
+        if (!point.validation && point.step == at) job.stop();
+      });
+      QCOMPARE(stopped.error().code, ErrorCode::kCanceled);
+    }
+    const DistillReport rest = must(distill::distill(recipe, path("parts"), 2, {}));
+    QVERIFY(rest.outcome.resumed);
+    QCOMPARE(rest.outcome.tokens, whole.outcome.tokens);
+    QVERIFY(bytes_of(path("parts/model.safetensors")) == bytes_of(path("whole/model.safetensors")));
+    // The curve has every step once, validations between them.
+    std::ifstream curve(path("parts.curve.jsonl"));
+    std::int64_t steps = 0;
+    for (std::string line; std::getline(curve, line);) {
+      const auto point = nlohmann::json::parse(line);
+      if (point.contains("loss")) QCOMPARE(point["step"].get<std::int64_t>(), ++steps);
+      else QVERIFY(point.contains("validation_loss"));
+    }
+    QCOMPARE(steps, 24);
+  }
+
+  void another_runs_state_is_refused() {
+    DistillRecipe recipe = tiny_recipe();
+    JobContext job;
+    QVERIFY(!distill::distill(recipe, path("mixed"), 1, job, [&](const CurvePoint& p) { if (p.step == 3) job.stop(); }).ok());
+    recipe.training.seed = 9;
+    const auto refused = distill::distill(recipe, path("mixed"), 1, {});
+    QVERIFY(!refused.ok());
+    QCOMPARE(refused.error().code, ErrorCode::kConflict);
+  }
+
+  // Every kind of loss that a decoder can have, through the whole path.
+  void every_part_of_the_mix_runs() {
+    DistillRecipe recipe = tiny_recipe();
+    recipe.training.steps = 3;
+    recipe.loss = {.logits = {.cross_entropy = 0.2, .forward_kl = 0.3, .reverse_kl = 0.3, .jensen_shannon = 0.2, .temperature = 3},
+                   .hidden_mse = 1, .hidden_cosine = 0.5, .attention = 0.5, .values = 0.5, .rkd_distance = 1, .rkd_angle = 1};
+    const DistillReport report = must(distill::distill(recipe, path("mixture"), 2, {}));
+    QVERIFY(report.outcome.after && report.outcome.after->features > 0);
+  }
+
+  // A rate far too high: the loss becomes no number or rises away; either way it is named, and what was saved stays.
+  void a_wild_run_is_named() {
+    DistillRecipe recipe = tiny_recipe();
+    recipe.training.rate = 10;
+    recipe.training.warmup = 0;
+    recipe.training.steps = 400;
+    recipe.training.optimizer.clip = 0;
+    recipe.training.checkpoint_every = 5;
+    recipe.training.validate_every = 1000;
+    const auto wild = distill::distill(recipe, path("wild"), 1, {});
+    QVERIFY(!wild.ok());
+    QVERIFY(wild.error().code == ErrorCode::kNonFinite || wild.error().code == ErrorCode::kCheckFailed);
+    QVERIFY(std::filesystem::exists(path("wild.training/state.safetensors")));
+    QVERIFY(!std::filesystem::exists(path("wild/model.safetensors")));
+  }
+
+  void splits_do_not_leak() {
+    DataPlan plan{.train = path("labelled.jsonl"), .validation_share = 0.3};
+    std::string lines;
+    for (int i = 0; i < 200; ++i)
+      for (const char* form : {"Text {} a", "text  {}   A "}) lines += nlohmann::json{{"text", fmt::format(fmt::runtime(form), i)}, {"label", i % 2}}.dump() + "\n";
+    must(write_text_file(plan.train, lines));
+    const Model teacher = must(open_model(path("teacher")));
+    const TrainingData data = must(read_labelled(plan, 1, *teacher.tokenizer, 2, {}));
+    QCOMPARE(data.duplicates, 200);
+    QCOMPARE(data.train.size() + data.validation.size(), std::size_t{200});
+    QVERIFY(data.validation.size() > 35 && data.validation.size() < 85);
+    const TrainingData again = must(read_labelled(plan, 1, *teacher.tokenizer, 2, {}));
+    QVERIFY(again.digest == data.digest);
+    QVERIFY(must(read_labelled(plan, 2, *teacher.tokenizer, 2, {})).digest != data.digest);
+
+    plan.most_examples = 10;
+    QCOMPARE(must(read_labelled(plan, 1, *teacher.tokenizer, 2, {})).train.size(), std::size_t{10});
+    plan.most_examples = 0;
+    QCOMPARE(read_labelled(plan, 1, *teacher.tokenizer, 1, {}).error().code, ErrorCode::kBadData);   // a label outside the classes
+    must(write_text_file(plan.train, R"({"text": "one", "label": 0})" "\n"));
+    QCOMPARE(read_labelled(plan, 1, *teacher.tokenizer, 2, {}).error().code, ErrorCode::kBadData);   // an empty split
+  }
+
+  void recipes() {
+    DistillRecipe recipe = tiny_recipe();
+    recipe.student.kept = {0, 2};
+    recipe.training.decay = Decay::kCosine;
+    const DistillRecipe back = must(distill_recipe_from_json(distill_recipe_to_json(recipe)));
+    QCOMPARE(distill_recipe_to_json(back), distill_recipe_to_json(recipe));
+    const std::pair<const char*, const char*> wrong[] = {
+        {R"({"losss": {}})", "losss"}, {R"({"loss": {"temprature": 2}})", "loss.temprature"}, {R"({"loss": {"temperature": 0.5}})", "loss.temperature"},
+        {R"({"training": {"steps": 1.5}})", "training.steps"}, {R"({"student": {"choice": "best"}})", "student.choice"},
+        {R"({"student": {"kept": [-1]}})", "student.kept"}, {R"({"training": 3})", "training"}, {"[]", "recipe"}};
+    for (const auto& [json, where] : wrong) {
+      const auto read = distill_recipe_from_json(json);
+      QVERIFY(!read.ok());
+      QCOMPARE(read.error().code, ErrorCode::kBadRecipe);
+      QCOMPARE(read.error().place, std::string(where));
+    }
+  }
+
+ private:
+  std::filesystem::path path(const char* part) const { return std::filesystem::path(folder_.path().toStdString()) / part; }
+
+  DistillRecipe tiny_recipe() const {
+    DistillRecipe recipe;
+    recipe.teacher = path("teacher");
+    recipe.student.layers = 2;
+    recipe.data = {.train = path("text.jsonl"), .validation_share = 0.1, .context = 32};
+    recipe.loss.logits = {.forward_kl = 1, .temperature = 2};
+    recipe.training.steps = 10;
+    recipe.training.batch = 4;
+    recipe.training.rate = 3e-3;
+    recipe.training.validate_every = 8;
+    recipe.type = "f32";
+    return recipe;
+  }
+
+  // Three random layers, and a tokenizer of single letters.
+  void write_teacher() const {
+    tiny::Spec spec;
+    spec.layers = 3;
+    spec.hidden = 32;
+    spec.head_dim = 8;
+    spec.feed_forward = 48;
+    spec.tied = true;
+    const auto owner = tiny::make(spec);
+    std::filesystem::create_directories(path("teacher"));
+    std::vector<TensorToWrite> tensors;
+    for (const TensorEntry& t : owner->tensors)
+      tensors.push_back({t.name, t.shape, t.type, [data = t.data] { return Result<std::span<const std::byte>>(data); }});
+    must(write_safetensors(path("teacher/model.safetensors"), tensors, {}));
+    must(write_text_file(path("teacher/config.json"), owner->config_json));
+    nlohmann::json vocabulary = {{" ", 0}, {"?", 1}};
+    for (int i = 0; i < 26; ++i) vocabulary[std::string(1, static_cast<char>('a' + i))] = i + 2;
+    for (int i = 0; i < 10; ++i) vocabulary[std::to_string(i)] = i + 28;
+    const nlohmann::json tokenizer = {{"version", "1.0"}, {"added_tokens", nlohmann::json::array()}, {"normalizer", nullptr}, {"pre_tokenizer", nullptr},
+                                      {"post_processor", nullptr}, {"decoder", nullptr},
+                                      {"model", {{"type", "BPE"}, {"unk_token", "?"}, {"vocab", vocabulary}, {"merges", nlohmann::json::array()}}}};
+    must(write_text_file(path("teacher/tokenizer.json"), tokenizer.dump()));
+  }
+
+  QTemporaryDir folder_;
+};
+
+QTEST_APPLESS_MAIN(DistillTest)
+#include "distill_test.moc"
