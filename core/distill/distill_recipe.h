@@ -20,7 +20,7 @@ enum class LayerChoice : std::uint8_t { kEven, kFirst, kFirstLast, kEverySecond 
 struct StudentDesign {
   std::int64_t layers = 0;                   // how many; 0: all (fine-tuning)
   LayerChoice choice = LayerChoice::kEven;
-  std::vector<std::int64_t> kept;            // or exactly these
+  std::vector<std::int64_t> kept{};            // or exactly these
   bool trim_vocabulary = false;              // only the pieces that the training text needs
   std::int64_t most_pieces = 0;              // with trim_vocabulary: at most so many; 0: all that occur
 };
@@ -50,7 +50,7 @@ struct TrainingPlan {
 };
 
 struct DataPlan {
-  std::filesystem::path train, unlabelled, validation;   // validation empty: a share of the training text
+  std::filesystem::path train{}, unlabelled{}, validation{};   // validation empty: a share of the training text
   double validation_share = 0.05;
   std::int64_t most_examples = 0;            // labelled ones; 0: all
   std::int64_t context = 256;                // tokens of one chunk of text

@@ -121,7 +121,7 @@ QWidget* TryPage::buildPrompt() {
   connect(m_chat, &QCheckBox::toggled, this, &TryPage::showCommand);
   connect(m_blind, &QCheckBox::toggled, this, [this](bool on) {
     if (!on && !m_service.isRunning()) {
-      for (TryColumn* column : m_columns) column->setBlind(0);
+      for (TryColumn* shown : m_columns) shown->setBlind(0);
       setVoting(false);
     }
     showTally();
