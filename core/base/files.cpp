@@ -71,6 +71,9 @@ void MappedFile::will_need(std::size_t offset, std::size_t length) const noexcep
 void MappedFile::done_with(std::size_t offset, std::size_t length) const noexcept {
   advise(data_, size_, offset, length, MADV_DONTNEED);
 }
+void MappedFile::done_with(std::span<const std::byte> bytes) const noexcept {
+  if (bytes.data() >= data_ && bytes.data() < data_ + size_) done_with(static_cast<std::size_t>(bytes.data() - data_), bytes.size());
+}
 
 Result<AtomicFile> AtomicFile::create(const std::filesystem::path& target) {
   AtomicFile file;

@@ -26,6 +26,8 @@ class MappedFile {
   // Tells the system that a range is wanted soon, or no longer.
   void will_need(std::size_t offset, std::size_t length) const noexcept;
   void done_with(std::size_t offset, std::size_t length) const noexcept;
+  // The same for bytes of this mapping; others are left alone.
+  void done_with(std::span<const std::byte> bytes) const noexcept;
 
  private:
   MappedFile() = default;

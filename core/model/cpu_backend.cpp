@@ -60,7 +60,7 @@ std::uint64_t elements(const WeightHandle& weight) {
   return n;
 }
 
-// As CpuSession::release_unused_pages counts it: a repacked weight takes the stored one's place, unless rows of it are
+// As CpuSession::count_weights counts it: a repacked weight takes the stored one's place, unless rows of it are
 // looked up as embeddings.
 std::uint64_t predict_weight_bytes(const Model& model, const kernels::LinearChoice& choice) {
   const std::size_t count = model.weights.size();

@@ -125,7 +125,7 @@ Result<void> CpuSession::bind() {
   relative_.resize(graph.weights.size());
   for (const Step& step : plan_.steps) RETORT_CHECK(bind_step(step, steps_));
   for (const Step& step : plan_.head_steps) RETORT_CHECK(bind_step(step, head_steps_));
-  release_unused_pages();
+  count_weights();
   return {};
 }
 
@@ -164,6 +164,8 @@ Result<const kernels::BoundLinear*> CpuSession::bind_linear(WeightId id) {
   if (!linear.bind(linear_weight(handle), {options_.activations, engine_->forced}, engine_->pool, &why))
     return Error{.code = ErrorCode::kUnsupported, .place = model_->graph.weights[index(id)].name,
                  .expected = fmt::format("a kernel for {}", kernels::traits(handle.type).name), .found = why};
+  // Right away: else every stored weight stays in memory beside its repacked copy until the last one is bound.
+  if (handle.file && linear.repacked_bytes() > 0 && !looked_up(id)) handle.file->done_with(handle.data);
   return &std::as_const(linear);
 }
 
@@ -277,27 +279,21 @@ void CpuSession::bind_attention(const Step& step, BoundStep& bound) {
   bound.width = graph.widths[static_cast<std::size_t>(attention.output)];
 }
 
-// Counts what the weights hold, and gives back the pages of those that were repacked and aren't read again.
-void CpuSession::release_unused_pages() {
-  std::vector<bool> looked_up(model_->weights.size());
-  for (const Node& node : model_->graph.nodes)
-    if (node.op == Op::kEmbedding) looked_up[index(node.weight)] = true;
+// A table of embeddings, whose rows are read as they are stored.
+bool CpuSession::looked_up(WeightId id) const {
+  return std::any_of(model_->graph.nodes.begin(), model_->graph.nodes.end(),
+                     [id](const Node& node) { return node.op == Op::kEmbedding && node.weight == id; });
+}
+
+// What was repacked takes its stored place, unless rows of it are looked up.
+void CpuSession::count_weights() {
   for (const std::vector<float>& bias : relative_) weight_bytes_ += bias.size() * sizeof(float);
   for (std::size_t i = 0; i < model_->weights.size(); ++i) {
     const WeightHandle& handle = model_->weights[i];
     const bool repacked = linears_[i].state() && linears_[i].repacked_bytes() > 0;
     if (linears_[i].state()) weight_bytes_ += linears_[i].repacked_bytes();
     weight_bytes_ += vectors_[i].size() * sizeof(float);
-    if (!repacked || looked_up[i]) {
-      weight_bytes_ += handle.stored_bytes();
-      continue;
-    }
-    if (!model_->checkpoint) continue;
-    for (const auto& file : model_->checkpoint->files) {
-      const std::span<const std::byte> bytes = file->bytes();
-      if (handle.data.data() >= bytes.data() && handle.data.data() < bytes.data() + bytes.size())
-        file->done_with(static_cast<std::size_t>(handle.data.data() - bytes.data()), handle.data.size());
-    }
+    if (!repacked || looked_up(static_cast<WeightId>(i))) weight_bytes_ += handle.stored_bytes();
   }
 }
 

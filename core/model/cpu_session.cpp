@@ -181,12 +181,9 @@ Result<void> CpuSession::run_blocks(std::span<const TokenId> tokens, const JobCo
 
 Result<void> CpuSession::run_body(const Frame& frame, const JobContext& job) {
   prepare_rotary(frame);
-  std::int32_t layer = -2;
   for (BoundStep& step : steps_) {
-    if (step.layer != layer) {
-      layer = step.layer;
-      if (job.stopped()) return Error{.code = ErrorCode::kCanceled, .place = fmt::format("layer {}", layer)};
-    }
+    // Before every step: a layer of a large model takes seconds.
+    if (job.stopped()) return Error{.code = ErrorCode::kCanceled, .place = fmt::format("layer {}", step.layer)};
     execute(step, frame);
   }
   return {};

@@ -125,7 +125,8 @@ class CpuSession final : public Session {
   Result<void> bind_linears(const std::vector<const Node*>& nodes, BoundStep& bound);
   void bind_norm(const Node& node, BoundStep& bound);
   void bind_attention(const Step& step, BoundStep& bound);
-  void release_unused_pages();
+  void count_weights();
+  bool looked_up(WeightId id) const;
 
   Result<void> check(std::span<const TokenId> tokens) const;
   Result<void> check(const EncoderBatch& batch) const;

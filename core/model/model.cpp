@@ -62,6 +62,7 @@ std::shared_ptr<const Turned> transpose(std::span<const std::byte> from, std::si
 Result<WeightHandle> take(const WeightSpec& spec, const TensorEntry& tensor, const std::shared_ptr<const Checkpoint>& checkpoint) {
   WeightHandle handle{.type = tensor.type, .shape = spec.shape, .data = tensor.data, .row_scales = {},
                       .keep_alive = checkpoint, .version = 0};
+  if (tensor.file < checkpoint->files.size()) handle.file = checkpoint->files[tensor.file];
   if (spec.stored == Stored::kStacked) {
     const std::size_t bytes = tensor.data.size() / static_cast<std::size_t>(spec.of);
     handle.data = tensor.data.subspan(bytes * static_cast<std::size_t>(spec.part), bytes);
@@ -75,6 +76,7 @@ Result<WeightHandle> take(const WeightSpec& spec, const TensorEntry& tensor, con
                             traits.block_bytes);
     handle.data = turned->bytes;
     handle.keep_alive = std::move(turned);
+    handle.file = nullptr;
   }
   return handle;
 }

@@ -23,6 +23,7 @@ struct WeightHandle {
   std::uint64_t version = 0;
   // Set when the values lie in several parts (GPTQ …): then `type` is kF32 and `data` is empty.
   std::shared_ptr<const CodedTensor> coded{};
+  std::shared_ptr<const MappedFile> file{};     // the mapping that `data` lies in, where it does: its pages can be given back
 
   std::uint64_t stored_bytes() const noexcept { return coded ? coded->bytes() : data.size() + row_scales.size_bytes(); }
 };

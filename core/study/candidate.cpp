@@ -132,7 +132,7 @@ Result<std::shared_ptr<const Model>> assemble_model(const Model& source, const C
     weight.type = tensor.type;
     weight.data = stored->data;
     weight.row_scales = stored->row_scales;
-    weight.keep_alive = stored->keep_alive;
+    weight.keep_alive = weight.file = stored->keep_alive;
     weight.coded = nullptr;
     std::memcpy(&weight.version, tensor.key.bytes.data(), sizeof weight.version);
   }

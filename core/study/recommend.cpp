@@ -13,6 +13,7 @@ namespace {
 
 // Nats per token. Without a goal of the user's: about one in ten next words changes, answers as a rule do not.
 constexpr double kUsualLoss = 0.05;
+constexpr double kLeastLimit = 1e-4;   // nats: losses below read as none
 // Sizes closer than this are the same size to a person.
 constexpr double kSameSize = 0.02;
 
@@ -120,9 +121,11 @@ std::string answers_sentence(const CandidateInfo& chosen, const CandidateInfo* o
 
 std::string why_sentence(const CandidateInfo& chosen, const CandidateInfo* original, const StudySnapshot& snapshot) {
   const auto kld = chosen.figure("kld_mean");
-  std::string why = fmt::format("Because it is the smallest within {} at {}: KL divergence {} ({} to {}) nats per token",
-                                snapshot.goals.max_kld ? "your goals" : fmt::format("your goals and a loss of {} nats", kUsualLoss),
-                                megabytes(size_of(chosen)), loss_text(kld->value), loss_text(kld->low), loss_text(kld->high));
+  const Goals& goals = snapshot.goals;
+  const bool any = goals.max_bytes || goals.max_time_to_first_token || goals.min_decode || goals.min_accuracy;
+  const std::string limits = goals.max_kld ? "your goals" : fmt::format("{}a loss of {} nats, the usual limit", any ? "your goals and " : "", kUsualLoss);
+  std::string why = fmt::format("Because it is the smallest within {}: KL divergence {} ({} to {}) nats per token", limits,
+                                loss_text(kld->value), loss_text(kld->low), loss_text(kld->high));
   if (const auto same = chosen.figure("top1_agreement")) why += fmt::format(", {:.1f} % of next words unchanged", 100 * same->value);
   why += answers_sentence(chosen, original) + ".";
   if (!chosen.is_original && chosen.recipe.stages.empty() && snapshot.source && snapshot.source->quantized)
@@ -158,7 +161,8 @@ std::string would_change(const CandidateInfo& chosen, const std::vector<const Ca
   std::string text;
   if (smaller)
     text = fmt::format("A size limit below {} would make it {}, at a loss of {}", megabytes(size_of(chosen)), smaller->name, loss_text(loss_of(*smaller)));
-  if (closer)
+  // A limit that nobody would set says nothing.
+  if (closer && loss_of(chosen) >= kLeastLimit)
     text += fmt::format("{} loss limit below {} would make it {}, at {}", text.empty() ? "A" : "; a", loss_text(loss_of(chosen)),
                         closer->name, megabytes(size_of(*closer)));
   return text.empty() ? "Nothing measured so far: no other candidate is smaller or closer." : text + ".";

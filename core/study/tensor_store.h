@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "core/base/digest.h"
+#include "core/base/files.h"
 #include "core/base/result.h"
 #include "core/quantize/quantizer.h"
 
@@ -23,7 +24,7 @@ struct StoredTensor {
   std::span<const std::byte> data;       // mapped
   std::span<const float> row_scales;     // I8 only
   QuantizeStats stats;
-  std::shared_ptr<const void> keep_alive;
+  std::shared_ptr<const MappedFile> keep_alive;
 };
 
 struct StoreUsage {
