@@ -1,5 +1,6 @@
 #include "ui/format.h"
 
+#include <QDir>
 #include <algorithm>
 #include <cmath>
 
@@ -47,6 +48,13 @@ Quantity rateQuantity(double perSecond, const QString& unit) {
   return {significant(perSecond, 3), text};
 }
 
+QString homeShortened(QString text) {
+  static const QString kHome = QDir::homePath() + QLatin1Char('/');
+  if (kHome.size() < 3) return text;
+  if (text.startsWith(kHome)) text.replace(0, kHome.size(), QStringLiteral("~/"));
+  return text.replace(QLatin1Char(' ') + kHome, QStringLiteral(" ~/"));
+}
+
 QString significant(double value, int digits) {
   if (value == 0 || !std::isfinite(value)) return value == 0 ? QStringLiteral("0") : QStringLiteral("–");
   const double magnitude = std::abs(value);
@@ -70,6 +78,7 @@ QString figureText(const Figure& figure, double scale) {
   const double half = std::abs(figure.high - figure.low) / 2 * scale;
   const double value = figure.value * scale;
   if (!(half > 0)) return significant(value, 4);
+  if (std::max(std::abs(value), half) < 1e-4) return QStringLiteral("%1 ± %2").arg(significant(value, 2), significant(half, 1));
   const int decimals = std::clamp(1 - static_cast<int>(std::floor(std::log10(half))), 0, 6);
   return QStringLiteral("%1 ± %2").arg(value, 0, 'f', decimals).arg(half, 0, 'f', decimals);
 }

@@ -20,6 +20,8 @@ Quantity bytesQuantity(std::uint64_t bytes);          // "98.4" "MB" (powers of 
 Quantity countQuantity(double count);                 // "134.5" "M"
 Quantity secondsQuantity(double seconds);             // "12.3" "ms", "0.72" "s", "1 min 40" "s"
 Quantity rateQuantity(double perSecond, const QString& unit);   // "294" "tok/s"
+// Paths in a command line or a label: "~/" for the home folder.
+QString homeShortened(QString text);
 QString significant(double value, int digits);        // no exponent between 1e-4 and 1e7
 QString percent(double share, int decimals = 1);      // 0.9923 → "99.2 %"
 QString integer(std::int64_t value);                  // "49 152", grouped by thin spaces

@@ -16,6 +16,7 @@
 #include <algorithm>
 
 #include "ui/actions.h"
+#include "ui/format.h"
 #include "ui/frame/command_palette.h"
 #include "ui/frame/hardware_popup.h"
 #include "ui/frame/inspector.h"
@@ -236,7 +237,7 @@ void MainWindow::refreshStatusLine() {
   if (failed > 0) parts << tr("%n failed", nullptr, failed);
   if (m_study.isPaused()) parts << tr("paused");
   m_statusText->setText(parts.join(QStringLiteral(" · ")));
-  const QString folder = QFileInfo(m_pagePath).absolutePath();
+  const QString folder = homeShortened(QFileInfo(m_pagePath).absolutePath() + QLatin1Char('/')).chopped(1);
   m_statusRight->setText(tr("%1 · tensor store %2").arg(folder, bytesQuantity(snapshot->store_bytes).text()));
 }
 

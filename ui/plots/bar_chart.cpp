@@ -15,7 +15,7 @@
 namespace retort::ui {
 namespace {
 
-constexpr int kRow = 20;
+constexpr int kRow = 20, kLeastRow = 15;
 constexpr int kKeyHeight = 20;
 
 double total(const BarRow& row) { return std::accumulate(row.parts.begin(), row.parts.end(), 0.0); }
@@ -31,7 +31,7 @@ BarChart::BarChart(QWidget* parent) : Chart(parent) { setMouseTracking(true); }
 
 void BarChart::setRows(std::vector<BarRow> rows) {
   m_rows = std::move(rows);
-  m_scroll = std::clamp(m_scroll, 0, std::max(0, contentHeight() - height()));
+  m_scroll = std::clamp(m_scroll, 0, std::max(0, contentHeight(height()) - height()));
   updateGeometry();
   update();
 }
@@ -41,7 +41,7 @@ void BarChart::setNamesShown(bool on) {
   update();
 }
 void BarChart::setScroll(int pixels) {
-  const int now = std::clamp(pixels, 0, std::max(0, contentHeight() - height()));
+  const int now = std::clamp(pixels, 0, std::max(0, contentHeight(height()) - height()));
   if (now == m_scroll) return;
   m_scroll = now;
   update();
@@ -71,10 +71,13 @@ std::vector<std::int64_t> BarChart::order() const {
   return ids;
 }
 
-int BarChart::contentHeight() const {
-  return static_cast<int>(m_rows.size()) * kRow + 2 * kGapSmall + (m_parts.size() > 1 ? kKeyHeight : 0);
+// Rows move together before the chart scrolls. The key's height counts in every chart, so that charts side by side agree.
+int BarChart::rowHeight(int height) const {
+  const int room = height - 2 * kGapSmall - kKeyHeight;
+  return m_rows.empty() ? kRow : std::clamp(room / static_cast<int>(m_rows.size()), kLeastRow, kRow);
 }
-QSize BarChart::sizeHint() const { return {280, std::min(contentHeight(), 320)}; }
+int BarChart::contentHeight(int height) const { return static_cast<int>(m_rows.size()) * rowHeight(height) + 2 * kGapSmall + kKeyHeight; }
+QSize BarChart::sizeHint() const { return {280, std::min(contentHeight(320), 320)}; }
 
 void BarChart::paintEvent(QPaintEvent*) {
   QPainter painter(this);
@@ -106,21 +109,22 @@ void BarChart::draw(QPainter& painter, const QSize& size, int scroll) const {
   const int bottom = size.height() - (m_parts.size() > 1 ? kKeyHeight : 0);
   painter.save();
   painter.setClipRect(QRect(0, 0, size.width(), bottom));
+  const int rowPixels = rowHeight(size.height());
   int y = kGapSmall - scroll;
   for (const BarRow& row : m_rows) {
-    const QRect line(m_names ? kGap : 0, y, size.width() - (m_names ? kGap : 0) - kGap, kRow);
+    const QRect line(m_names ? kGap : 0, y, size.width() - (m_names ? kGap : 0) - kGap, rowPixels);
     const bool chosen = selected() == row.id;
     if (chosen) {
       painter.setPen(hasFocus() ? QPen(color(Role::Accent)) : Qt::NoPen);
       painter.setBrush(color(Role::AccentSoft));
       painter.drawRoundedRect(QRectF(line).adjusted(0.5, 1, -0.5, -1), 4, 4);
     }
-    const double middle = y + kRow / 2.0;
+    const double middle = y + rowPixels / 2.0;
     if (m_names) {
       paintMarker(painter, row.series, 8, QPointF(kGapLarge + 4, middle), Theme::instance().series(row.series), Qt::NoPen);
       painter.setFont(Theme::instance().font(Theme::Size::Small, chosen));
       painter.setPen(color(Role::Text));
-      painter.drawText(QRect(kGapLarge + 14, y, names + kGapSmall, kRow), Qt::AlignVCenter, metrics.elidedText(row.name, Qt::ElideRight, names + kGapSmall));
+      painter.drawText(QRect(kGapLarge + 14, y, names + kGapSmall, rowPixels), Qt::AlignVCenter, metrics.elidedText(row.name, Qt::ElideRight, names + kGapSmall));
     }
     double x = left;
     for (std::size_t part = 0; part < row.parts.size(); ++part) {
@@ -136,28 +140,32 @@ void BarChart::draw(QPainter& painter, const QSize& size, int scroll) const {
     }
     if (row.marker) {
       painter.setPen(QPen(color(Role::Text), 1.5, Qt::DotLine));
-      painter.drawLine(QPointF(left + *row.marker * scale, middle - 8), QPointF(left + *row.marker * scale, middle + 8));
+      painter.drawLine(QPointF(left + *row.marker * scale, middle - rowPixels * 0.4), QPointF(left + *row.marker * scale, middle + rowPixels * 0.4));
     }
     painter.setFont(font);
     painter.setPen(color(row.parts.empty() ? Role::Muted : Role::Text));
-    painter.drawText(QRect(size.width() - kGapLarge - texts - kGapSmall, y, texts + kGapSmall, kRow), Qt::AlignVCenter | Qt::AlignRight, row.text);
-    y += kRow;
+    painter.drawText(QRect(size.width() - kGapLarge - texts - kGapSmall, y, texts + kGapSmall, rowPixels), Qt::AlignVCenter | Qt::AlignRight, row.text);
+    y += rowPixels;
   }
   painter.restore();
   if (m_parts.size() > 1) {
     painter.setFont(font);
+    int wanted = 0;
+    for (const QString& part : m_parts) wanted += 14 + metrics.horizontalAdvance(part);
+    const auto gaps = static_cast<int>(m_parts.size());
+    const int gap = std::clamp((size.width() - kGap - wanted) / gaps, 4, kGapLarge);
     int x = m_names ? kGapLarge : kGapSmall;
     for (qsizetype i = 0; i < m_parts.size(); ++i) {
       painter.fillRect(QRect(x, bottom + 6, 10, 8), Theme::mix(color(Role::Muted), color(Role::Surface), 0.34 * static_cast<double>(i)));
       painter.setPen(color(Role::Muted));
       painter.drawText(QPoint(x + 14, bottom + 14), m_parts[i]);
-      x += 14 + metrics.horizontalAdvance(m_parts[i]) + (m_names ? kGapLarge : kGap);
+      x += 14 + metrics.horizontalAdvance(m_parts[i]) + gap;
     }
   }
 }
 
 int BarChart::rowAt(const QPoint& position) const {
-  const int row = (position.y() + m_scroll - kGapSmall) / kRow;
+  const int row = (position.y() + m_scroll - kGapSmall) / rowHeight(height());
   return row >= 0 && row < static_cast<int>(m_rows.size()) ? row : -1;
 }
 
@@ -167,7 +175,7 @@ void BarChart::mousePressEvent(QMouseEvent* event) {
 }
 
 void BarChart::wheelEvent(QWheelEvent* event) {
-  const int limit = std::max(0, contentHeight() - height());
+  const int limit = std::max(0, contentHeight(height()) - height());
   if (limit == 0) return event->ignore();
   setScroll(m_scroll - event->angleDelta().y() / 4);
 }

@@ -53,7 +53,8 @@ class BarChart : public Chart {
  private:
   void draw(QPainter& painter, const QSize& size, int scroll) const;
   int rowAt(const QPoint& position) const;
-  int contentHeight() const;
+  int rowHeight(int height) const;
+  int contentHeight(int height) const;
 
   std::vector<BarRow> m_rows;
   QStringList m_parts;

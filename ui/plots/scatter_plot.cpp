@@ -113,7 +113,9 @@ void ScatterPlot::fitRanges(bool x) {
     m_high[x ? 0 : 1] = high * 1.6;
   } else {
     const double margin = high > low ? (high - low) * 0.1 : std::max(std::abs(high) * 0.1, 1e-9);
-    m_low[x ? 0 : 1] = low >= 0 ? std::max(0.0, low - margin) : low - margin;
+    // Names of the leftmost points find room on their left too.
+    const double before = x ? 2 * margin : margin;
+    m_low[x ? 0 : 1] = low >= 0 ? std::max(0.0, low - before) : low - before;
     m_high[x ? 0 : 1] = high + margin * 1.6;
   }
 }

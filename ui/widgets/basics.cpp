@@ -12,6 +12,8 @@
 #include <QVBoxLayout>
 #include <algorithm>
 
+#include "ui/format.h"
+
 namespace retort::ui {
 namespace {
 
@@ -321,9 +323,9 @@ CodeBox::CodeBox(const QString& what, QWidget* parent) : QFrame(parent) {
 }
 
 void CodeBox::setCode(const QString& code) {
-  if (m_code == code && m_label->text() == code) return;
+  if (m_code == code) return;
   m_code = code;
-  m_label->setText(code);
+  m_label->setText(homeShortened(code));   // what is copied stays whole
   m_copy->setEnabled(!code.isEmpty());
 }
 

@@ -165,6 +165,7 @@ TableView::TableView(const QString& name, QWidget* parent) : QTableView(parent) 
   verticalHeader()->setMinimumSectionSize(kRowHeight);
   verticalHeader()->setSectionResizeMode(QHeaderView::Fixed);
   horizontalHeader()->setHighlightSections(false);
+  horizontalHeader()->setTextElideMode(Qt::ElideRight);
   horizontalHeader()->setDefaultAlignment(Qt::AlignLeft | Qt::AlignVCenter);
   horizontalHeader()->setMinimumSectionSize(32);
   connect(&Theme::instance(), &Theme::changed, this, [this] { viewport()->update(); });

@@ -163,8 +163,8 @@ QWidget* ComparePage::buildCharts() {
   auto* beside = new QHBoxLayout(both);
   beside->setContentsMargins(0, 0, 0, 0);
   beside->setSpacing(0);
-  beside->addWidget(m_speedFrame, 5);
-  beside->addWidget(m_memoryFrame, 4);
+  beside->addWidget(m_speedFrame, 11);
+  beside->addWidget(m_memoryFrame, 10);
   m_speedFrame->addControl(m_speedChoice);
   m_speedFrame->setTitleShown(false);
   m_speedChoice->setToolTip(tr("Whiskers of the decode rate: tokens from the slow end (p95) to the median"));

@@ -36,6 +36,17 @@ int rowOf(const StudySnapshot& study, std::int64_t id) {
   return 0;
 }
 
+// The candidate whose loss is greatest among those with errors per tensor.
+const CandidateInfo* worstDamaged(const StudySnapshot& study) {
+  const CandidateInfo* worst = nullptr;
+  double most = -1;
+  for (const CandidateInfo& c : study.candidates) {
+    const auto loss = c.figure("kld_mean");
+    if (!c.tensor_errors.empty() && loss && loss->value > most) worst = &c, most = loss->value;
+  }
+  return worst;
+}
+
 }  // namespace
 
 QString shortName(const StudySnapshot& study, const CandidateInfo& candidate) {
@@ -56,10 +67,10 @@ LossViews::LossViews(Services& services, QTabWidget* tabs) : QObject(tabs), m_se
   m_flipsTab = buildFlips();
   m_slicesTab = buildSlices();
   tabs->addTab(m_stairsFrame, tr("Staircase"));
-  tabs->addTab(m_layersFrame, tr("By layer"));
-  tabs->addTab(m_difficultyTab, tr("By difficulty"));
+  tabs->addTab(m_layersFrame, tr("Layers"));
+  tabs->addTab(m_difficultyTab, tr("Difficulty"));
   tabs->addTab(m_slicesTab, tr("Slices"));
-  tabs->addTab(m_flipsTab, tr("Flips and worst examples"));
+  tabs->addTab(m_flipsTab, tr("Flips"));
   connect(m_stairs, &Chart::chosen, this, &LossViews::chosen);
   connect(m_profile, &Chart::chosen, this, &LossViews::chosen);
   connect(m_layers, &HeatGrid::tensorChosen, this, [this](const QString& tensor) { m_services.selection.setTensor(tensor); });
@@ -250,7 +261,12 @@ void LossViews::fillFlips() {
 
 void LossViews::fillLayers() {
   const CandidateInfo* chosen = candidate(m_selected);
-  const QString key = QStringLiteral("%1|%2").arg(m_selected).arg(chosen ? chosen->tensor_errors.size() : 0);
+  QString before;
+  if (chosen && chosen->tensor_errors.empty()) {   // the source as it is: the most damaged of the others says more than nothing
+    const auto worst = worstDamaged(*m_snapshot);
+    if (worst) before = tr("%1 has no tensors of its own. ").arg(shortName(*m_snapshot, *chosen)), chosen = worst;
+  }
+  const QString key = QStringLiteral("%1|%2|%3").arg(m_selected).arg(chosen ? chosen->id : 0).arg(chosen ? chosen->tensor_errors.size() : 0);
   if (key == m_layersShown) return;
   m_layersShown = key;
   std::map<std::pair<QString, int>, HeatCell> cells;
@@ -265,8 +281,8 @@ void LossViews::fillLayers() {
       const auto type = chosen->tensor_types.find(name);
       cells[{kind, layer}] = {toQString(name), type == chosen->tensor_types.end() ? QString() : toQString(type->second), error};
     }
-  m_layersFrame->setTitle(!chosen ? tr("Damage by layer") : cells.empty() ? tr("%1 has no tensors of its own").arg(toQString(chosen->name))
-                                                                          : tr("Relative error of each tensor's weights · %1").arg(toQString(chosen->name)));
+  m_layersFrame->setTitle(!chosen ? tr("Damage by layer") : cells.empty() ? tr("No tensor was quantized")
+                                                                          : before + tr("Relative error of each tensor's weights · %1").arg(toQString(chosen->name)));
   m_layers->setCells(std::move(cells), tr("relative error"));
 }
 

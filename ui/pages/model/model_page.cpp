@@ -156,7 +156,7 @@ void ModelPage::refreshHeader() {
   m_name->setText(QString::fromStdString(source.name));
   const LoadedModelPtr loaded = services().model.loaded();
   const QString dot = QStringLiteral(" &nbsp;·&nbsp; ");
-  QStringList facts{QString::fromStdString(source.architecture), tr("%1 parameters").arg(richQuantity(countQuantity(static_cast<double>(source.parameters)))),
+  QStringList facts{QString::fromStdU16String(source.path.filename().u16string()).toHtmlEscaped(), QString::fromStdString(source.architecture), tr("%1 parameters").arg(richQuantity(countQuantity(static_cast<double>(source.parameters)))),
                     richQuantity(bytesQuantity(source.bytes)), tr("%1 bits per weight").arg(significant(source.bits_per_weight, 3))};
   if (loaded) {
     const ModelConfig& config = loaded->model->config;

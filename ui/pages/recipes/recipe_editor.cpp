@@ -68,9 +68,9 @@ RecipeEditor::RecipeEditor(StudyService& study, ModelService& model, QWidget* pa
   auto* buttons = new QHBoxLayout;
   m_apply = makeButton(tr("Apply"), QStringLiteral("check"), true);
   m_apply->setToolTip(tr("Changes this candidate; its measurements are dropped. Undo brings them back."));
-  m_add = makeButton(tr("Add"), QStringLiteral("plus"));
+  m_add = makeButton(tr("Add"));
   m_add->setToolTip(tr("Adds this recipe as a candidate of its own"));
-  m_revert = makeButton(tr("Revert"), QStringLiteral("undo"));
+  m_revert = makeButton(tr("Revert"));
   for (QPushButton* button : {m_revert, m_add, m_apply}) {
     if (button == m_add) buttons->addStretch();
     buttons->addWidget(button);
@@ -110,6 +110,7 @@ QWidget* RecipeEditor::buildCard() {
   m_level = new QComboBox;
   m_level->setSizeAdjustPolicy(QComboBox::AdjustToMinimumContentsLengthWithIcon);
   m_level->setAccessibleName(tr("Level"));
+  m_level->setPlaceholderText(tr("as the source is stored"));
   if (m_study.api().levels)
     for (const Level& level : m_study.api().levels())
       m_level->addItem(QStringLiteral("%1 · %2").arg(toQString(level.plain), toQString(level.id)), toQString(level.id));
@@ -127,7 +128,9 @@ QWidget* RecipeEditor::buildCard() {
   column->addLayout(field(tr("Runs with activations"), m_activations));
 
   auto* head = new QHBoxLayout;
-  head->addWidget(makeLabel(tr("Types by pattern, first match wins"), Tone::Muted, Theme::Size::Small), 1);
+  QLabel* patterns = makeLabel(tr("Types by pattern"), Tone::Muted, Theme::Size::Small);
+  patterns->setToolTip(tr("The first pattern that matches a tensor's name decides"));
+  head->addWidget(patterns, 1);
   auto* add = makeToolButton(QStringLiteral("plus"), tr("Add a pattern"));
   auto* remove = makeToolButton(QStringLiteral("trash"), tr("Remove the pattern"));
   head->addWidget(add);

@@ -39,7 +39,7 @@ RecipesPage::RecipesPage(Services& services, QWidget* parent) : Page(services, p
   m_editor = new RecipeEditor(services.study, services.model);
   right->addWidget(m_editor);
   splitter->addWidget(pane(right));
-  splitter->setSizes({322, 304, 264});
+  splitter->setSizes({280, 310, 259});
   splitter->setStretchFactor(0, 2);
   splitter->setStretchFactor(1, 2);
   splitter->setStretchFactor(2, 2);
@@ -58,7 +58,7 @@ QWidget* RecipesPage::buildPresets() {
   column->addLayout(head);
   m_presetTable = new TableView(tr("Presets"));
   m_presetTable->setModel(m_presets);
-  m_presetTable->setWidths({0, 76, 62, 70, 76});
+  m_presetTable->setWidths({0, 73, 58, 70, 50});
   m_presetTable->setColumnHidden(PresetModel::Memory, true);   // the Model page has it per level, beside what fits
   column->addWidget(m_presetTable, 1);
   return pane(column);
@@ -67,8 +67,7 @@ QWidget* RecipesPage::buildPresets() {
 QWidget* RecipesPage::buildCandidates() {
   auto* column = new QVBoxLayout;
   auto* head = new QHBoxLayout;
-  m_candidateTitle = makeHeading(tr("Candidates"));
-  head->addWidget(m_candidateTitle, 1);
+  head->addWidget(makeHeading(tr("Candidates")), 1);
   m_duplicate = makeToolButton(QStringLiteral("duplicate"), tr("Duplicate the candidate"));
   m_up = makeToolButton(QStringLiteral("up"), tr("Move up (Alt+Up)"));
   m_down = makeToolButton(QStringLiteral("down"), tr("Move down (Alt+Down)"));
@@ -78,7 +77,7 @@ QWidget* RecipesPage::buildCandidates() {
   column->addLayout(head);
   m_candidateTable = new TableView(tr("Candidates of this study"));
   m_candidateTable->setModel(m_candidates);
-  m_candidateTable->setWidths({0, 74, 50, 80});
+  m_candidateTable->setWidths({0, 73, 50, 76});
   m_candidateTable->setColumnHidden(CandidateModel::Bits, true);   // in the inspector, beside the other figures
   m_candidateTable->setDragEnabled(true);
   m_candidateTable->setAcceptDrops(true);
@@ -86,9 +85,9 @@ QWidget* RecipesPage::buildCandidates() {
   m_candidateTable->setDragDropMode(QAbstractItemView::InternalMove);
   m_candidateTable->setDragDropOverwriteMode(false);
   column->addWidget(m_candidateTable, 1);
-  QLabel* hint = makeLabel(tr("Checked ones take part in the run, from top to bottom. Enter checks, Space pins, dragging reorders."), Tone::Muted, Theme::Size::Small);
-  hint->setWordWrap(true);
-  column->addWidget(hint);
+  m_hint = makeLabel({}, Tone::Muted, Theme::Size::Small);
+  m_hint->setWordWrap(true);
+  column->addWidget(m_hint);
   return pane(column);
 }
 
@@ -176,10 +175,9 @@ void RecipesPage::setSnapshot(const SnapshotPtr& snapshot) {
   m_filling = false;
   if (snapshot) {
     const auto chosen = std::count_if(snapshot->candidates.begin(), snapshot->candidates.end(), [](const auto& c) { return c.chosen; });
-    m_candidateTitle->setText(tr("Candidates · %1 of %2").arg(chosen).arg(snapshot->candidates.size()));
-  } else {
-    m_candidateTitle->setText(tr("Candidates"));
+    m_hint->setText(tr("%1 of %2 are checked and take part in the run, from top to bottom. Enter checks, Space pins, dragging reorders.").arg(chosen).arg(snapshot->candidates.size()));
   }
+  m_hint->setVisible(snapshot != nullptr);
   refreshPresets();
   refreshSelected();
 }

@@ -42,7 +42,7 @@ class RecipesPage : public Page {
   CandidateModel* m_candidates;
   TableView *m_presetTable, *m_candidateTable;
   RecipeEditor* m_editor;
-  QLabel* m_candidateTitle;
+  QLabel* m_hint;
   QPushButton* m_addPreset;
   QToolButton *m_duplicate, *m_remove, *m_up, *m_down, *m_undo;
 };

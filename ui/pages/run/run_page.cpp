@@ -80,7 +80,7 @@ std::vector<RunRow> rows_of(const StudySnapshot& study) {
                             done ? RunPage::tr("measured in %1").arg(secondsQuantity(found->second.seconds).text()).toStdString() : std::string()));
     }
     rows.push_back(row_of(candidate, --id, RunPage::tr("speed and memory").toStdString(), candidate.bench.has_value(),
-                          candidate.bench ? RunPage::tr("measured over %n token(s)", nullptr, static_cast<int>(candidate.bench->token_seconds.size())).toStdString() : std::string()));
+                          candidate.bench ? RunPage::tr("over %n token(s)", nullptr, static_cast<int>(candidate.bench->token_seconds.size())).toStdString() : std::string()));
   }
   return rows;
 }
@@ -109,7 +109,7 @@ RunPage::RunPage(Services& services, QWidget* parent) : Page(services, parent) {
   m_table->setAcceptDrops(true);
   m_table->setDragDropMode(QAbstractItemView::InternalMove);
   m_table->setDragDropOverwriteMode(true);
-  m_table->setWidths({196, 184, 0, 120, 88, 88, 66});
+  m_table->setWidths({150, 182, 0, 84, 70, 76, 70});
   m_table->verticalHeader()->setDefaultSectionSize(kRowHeight - 4);
   m_table->verticalHeader()->setMinimumSectionSize(kRowHeight - 4);
   column->addWidget(m_table, 3);

@@ -79,7 +79,7 @@ QWidget* TryPage::buildPrompt() {
   m_temperature = new QDoubleSpinBox(box);
   m_temperature->setRange(0, 2);
   m_temperature->setSingleStep(0.1);
-  m_temperature->setSpecialValueText(tr("0 (greedy)"));
+  m_temperature->setSpecialValueText(tr("greedy"));
   m_temperature->setAccessibleName(tr("Temperature"));
   m_chat = new QCheckBox(tr("Chat template"), box);
   m_ask = makeButton(tr("Ask"), QStringLiteral("run"), true, box);
@@ -93,16 +93,14 @@ QWidget* TryPage::buildPrompt() {
   line->setSpacing(kGap);
   line->addWidget(m_ask);
   line->addWidget(m_stop);
-  line->addSpacing(kGapLarge);
+  line->addSpacing(kGap);
   line->addWidget(makeLabel(tr("Tokens"), Tone::Muted));
   line->addWidget(m_tokens);
   line->addWidget(makeLabel(tr("Temperature"), Tone::Muted));
   line->addWidget(m_temperature);
   line->addWidget(m_chat);
-  line->addSpacing(kGap);
   line->addWidget(m_blind);
   line->addStretch();
-  line->addWidget(makeLabel(tr("Columns"), Tone::Muted));
   line->addWidget(m_fewer);
   line->addWidget(m_more);
   auto* column = new QVBoxLayout(box);
