@@ -52,11 +52,20 @@ Result<distill::DistillRecipe> recipe_of(const Options& o) {
   return recipe;
 }
 
+double share(std::int64_t part, std::int64_t whole) { return whole > 0 ? static_cast<double>(part) / static_cast<double>(whole) : 0; }
+
 nlohmann::ordered_json loss_json(const distill::BatchLoss& loss) {
   nlohmann::ordered_json out = {{"loss", loss.loss}, {"cross_entropy", loss.cross_entropy}, {"divergence", loss.divergence}};
   if (loss.labelled > 0) {
-    out["accuracy"] = static_cast<double>(loss.right) / static_cast<double>(loss.labelled);
+    out["accuracy"] = share(loss.right, loss.labelled);
     out["n"] = loss.labelled;
+  }
+  if (loss.asked > 0) {
+    out["teacher_accuracy"] = share(loss.teacher_right, loss.asked);
+    out["accuracy_kept"] = loss.teacher_right > 0 ? share(loss.right, loss.teacher_right) : 0.0;
+    out["agreement"] = share(loss.agreed, loss.asked);
+    out["mistakes"] = loss.labelled - loss.right;
+    out["mistakes_of_the_teacher"] = loss.repeated;
   }
   return out;
 }
@@ -80,7 +89,7 @@ void print_json(const distill::DistillRecipe& recipe, const distill::DistillRepo
 std::string loss_text(const distill::BatchLoss& loss) {
   std::string text = fmt::format("loss {:.4f}", loss.loss);
   if (loss.labelled > 0)
-    text += fmt::format(" · accuracy {:.2f} % of {}", 100.0 * static_cast<double>(loss.right) / static_cast<double>(loss.labelled), loss.labelled);
+    text += fmt::format(" · accuracy {:.2f} % of {}", 100 * share(loss.right, loss.labelled), loss.labelled);
   return text;
 }
 
@@ -94,6 +103,10 @@ void print_report(const distill::DistillReport& report, double seconds) {
   fmt::print("  {} steps{}{} · {:.0f} tokens/s\n", t.steps, t.resumed ? ", resumed" : "", t.stopped_early ? ", stopped early" : "", t.tokens_per_second);
   if (t.before) fmt::print("  before training: {}\n", loss_text(*t.before));
   if (t.after) fmt::print("  kept, step {}: {}\n", t.best_step, loss_text(*t.after));
+  if (t.after && t.after->asked > 0)
+    fmt::print("  the teacher: accuracy {:.2f} %, of which {:.1f} % are kept · same answer {:.1f} % · {} of {} mistakes are the teacher's too\n",
+               100 * share(t.after->teacher_right, t.after->asked), 100 * share(t.after->right, t.after->teacher_right),
+               100 * share(t.after->agreed, t.after->asked), t.after->repeated, t.after->labelled - t.after->right);
   if (report.cache_bytes > 0) fmt::print("  teacher's answers: {} kept for the next student; {} were known\n", human_bytes(report.cache_bytes), report.cache_known);
   fmt::print("  loss curve: {}\n", report.curve.string());
 }

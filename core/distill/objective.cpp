@@ -49,6 +49,20 @@ Error unlike(const char* what, std::int64_t mine, std::int64_t theirs) {
   return Error{.code = ErrorCode::kConflict, .place = what, .expected = fmt::format("the teacher's {}", theirs), .found = std::to_string(mine)};
 }
 
+// What the answers to one labelled example say about student and teacher.
+void count_answers(std::span<const float> mine, std::span<const float> teacher, std::int64_t label, BatchLoss& out) {
+  if (label < 0) return;
+  const std::int64_t answer = std::max_element(mine.begin(), mine.end()) - mine.begin();
+  ++out.labelled;
+  out.right += answer == label;
+  if (teacher.empty()) return;
+  const std::int64_t theirs = std::max_element(teacher.begin(), teacher.end()) - teacher.begin();
+  ++out.asked;
+  out.teacher_right += theirs == label;
+  out.agreed += answer == theirs;
+  out.repeated += answer == theirs && answer != label;
+}
+
 Batch batch_of(std::span<const TrainingExample* const> examples) {
   Batch batch;
   for (const TrainingExample* example : examples) batch.add(example->ids);
@@ -175,10 +189,7 @@ Result<LogitLoss> Objective::class_loss(std::span<const TrainingExample* const> 
     if (mix_.logits.needs_teacher() && teacher_)
       teacher.logits = cache_ ? cache_->of(examples[s]) : teacher_session_->value(0).subspan(s * classes, classes);
     sum += logit_row(mix_.logits, mine, teacher, examples[s]->label, static_cast<double>(examples[s]->weight) / std::max(out.count, 1e-12), gradient, scratch);
-    if (examples[s]->label >= 0) {
-      ++out.labelled;
-      out.right += std::max_element(mine.begin(), mine.end()) - mine.begin() == examples[s]->label;
-    }
+    count_answers(mine, teacher.logits, examples[s]->label, out);
     if (!train) continue;
     const std::span<float> to = session_->gradient(0).subspan(s * classes, classes);
     for (std::size_t i = 0; i < classes; ++i) to[i] += gradient[i] * static_cast<float>(scale);

@@ -19,6 +19,9 @@ struct BatchLoss {
   double cross_entropy = 0, divergence = 0, features = 0;   // means of the parts
   double count = 0;           // rows that counted
   std::int64_t right = 0, labelled = 0;   // classifiers: answers like the label
+  // Of the labelled ones that the teacher was asked about: its answers like the label, the student's like the teacher's,
+  // and the student's mistakes that are the teacher's too.
+  std::int64_t asked = 0, teacher_right = 0, agreed = 0, repeated = 0;
   std::int64_t tokens = 0;
 };
 

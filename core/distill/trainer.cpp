@@ -26,6 +26,10 @@ void add_weighted(BatchLoss& sum, const BatchLoss& part) {
   sum.count += part.count;
   sum.right += part.right;
   sum.labelled += part.labelled;
+  sum.asked += part.asked;
+  sum.teacher_right += part.teacher_right;
+  sum.agreed += part.agreed;
+  sum.repeated += part.repeated;
   sum.tokens += part.tokens;
 }
 
