@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "app/cli/list.h"
+#include "app/cli/onnx.h"
 #include "core/formats/writers.h"
 #include "core/model/backend.h"
 #include "core/model/encoder_input.h"
@@ -20,6 +21,7 @@ namespace {
 struct Options {
   CommonOptions common;
   std::string model, input, output;
+  int repeat = 1;
 };
 
 // [batch, length] of whole numbers.
@@ -175,6 +177,10 @@ TensorToWrite f32_tensor(std::string name, std::vector<std::int64_t> shape, cons
 }
 
 Result<void> run(const Options& options, Context& context) {
+  if (is_onnx(options.model)) return forward_onnx(options.model, options.input, options.output, options.repeat, options.common, context);
+  if (options.repeat != 1 || options.common.json)
+    return Error{.code = ErrorCode::kBadArgument, .place = options.model, .expected = "an ONNX graph for --repeat and --json",
+                 .found = "a language model", .next_step = "use `retort bench` for its speed"};
   RETORT_TRY(Model opened, open_model_or_candidate(options.model));
   const auto model = std::make_shared<const Model>(std::move(opened));
   RETORT_TRY(const std::shared_ptr<const Checkpoint> input, open_safetensors(options.input));
@@ -213,10 +219,12 @@ Result<void> run(const Options& options, Context& context) {
 void add_forward(CLI::App& app, Context& context) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("forward", "Logits and hidden states of given token ids");
-  command->add_option("model", options->model, "GGUF file, Hugging Face folder or candidate")->required();
-  command->add_option("--input", options->input, "safetensors with input_ids [batch, length] and perhaps attention_mask and token_type_ids")
+  command->add_option("model", options->model, "GGUF file, Hugging Face folder, candidate or ONNX file")->required();
+  command->add_option("--input", options->input, "safetensors with input_ids [batch, length] and perhaps attention_mask and token_type_ids; for ONNX the graph's inputs by name")
       ->required();
-  command->add_option("--output", options->output, "safetensors for logits (or sentence_embedding) and last_hidden_state")->required();
+  command->add_option("--output", options->output, "safetensors for logits (or sentence_embedding) and last_hidden_state; for ONNX the graph's outputs by name")->required();
+  command->add_option("--repeat", options->repeat, "ONNX: run as often")->check(CLI::Range(1, 100000));
+  command->add_flag("--json", options->common.json, "ONNX: print the seconds of each run and the memory");
   add_compute(*command, options->common);
   command->callback([options, &context] { finish(context, run(*options, context)); });
 }

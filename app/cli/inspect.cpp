@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "app/cli/list.h"
+#include "app/cli/onnx.h"
 #include "core/base/error_text.h"
 #include "core/model/inspect.h"
 
@@ -138,6 +139,7 @@ void print_tensors(const Checkpoint& checkpoint, const std::vector<TensorStatist
 }
 
 Result<void> run(const Options& options, Context& context) {
+  if (is_onnx(options.model)) return inspect_onnx(options.model, options.common.json, options.tensors);
   RETORT_TRY(const auto checkpoint, open_checkpoint(options.model));
   RETORT_TRY(const Inspection found, inspect_checkpoint(checkpoint, {.context = options.context, .threads = options.common.threads}));
   std::vector<TensorStatistics> statistics;
@@ -167,7 +169,7 @@ Result<void> run(const Options& options, Context& context) {
 void add_inspect(CLI::App& app, Context& context) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("inspect", "Architecture, tensors, tokenizer, size at every level, fit on this machine");
-  command->add_option("MODEL", options->model, "A GGUF file or a folder with config.json and safetensors")->required();
+  command->add_option("MODEL", options->model, "A GGUF or ONNX file, or a folder with config.json and safetensors")->required();
   command->add_flag("--statistics", options->statistics, "Read every tensor: range, mean, deviation, outliers, histogram");
   command->add_flag("--tensors", options->tensors, "List every tensor");
   command->add_option("--context", options->context, "Tokens of context that must fit")->check(CLI::Range(1, 1 << 24));

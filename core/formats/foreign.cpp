@@ -4,6 +4,8 @@
 #include <array>
 #include <string_view>
 
+#include "core/formats/onnx.h"
+
 namespace retort::formats {
 namespace {
 
@@ -50,6 +52,13 @@ Error foreign_error(std::span<const std::byte> bytes, std::string file) {
   if (head.empty()) {
     error.found = "an empty file";
     error.next_step = "download or copy it again";
+    return error;
+  }
+  if (onnx::looks_like_onnx(bytes)) {
+    error.code = ErrorCode::kUnsupported;
+    error.expected = "a language model";
+    error.found = "an ONNX graph";
+    error.next_step = "use `retort inspect` or `retort forward` on it";
     return error;
   }
   for (const Signature& signature : kSignatures) {

@@ -1,0 +1,17 @@
+// What `retort inspect` and `retort forward` do with an ONNX file.
+#pragma once
+
+#include <string>
+
+#include "app/cli/commands.h"
+
+namespace retort::cli {
+
+// A file that begins as ONNX files do, or is named so.
+bool is_onnx(const std::string& path);
+Result<void> inspect_onnx(const std::string& path, bool json, bool tensors);
+// Inputs and outputs by the graph's names, run `repeat` times; --json prints the seconds of each run.
+Result<void> forward_onnx(const std::string& path, const std::string& input, const std::string& output, int repeat, const CommonOptions& options,
+                          Context& context);
+
+}  // namespace retort::cli

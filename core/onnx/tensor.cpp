@@ -1,0 +1,80 @@
+#include "core/onnx/tensor.h"
+
+#include <cstdlib>
+#include <cstring>
+
+namespace retort::onnx {
+
+std::optional<std::int64_t> count_elements(std::span<const std::int64_t> shape) noexcept {
+  constexpr std::int64_t kMost = std::int64_t{1} << 48;
+  std::int64_t all = 1;
+  bool empty = false;
+  for (const std::int64_t size : shape) {
+    if (size < 0 || size > kMost || __builtin_mul_overflow(all, size == 0 ? 1 : size, &all) || all > kMost) return std::nullopt;
+    empty = empty || size == 0;
+  }
+  return empty ? 0 : all;
+}
+
+std::string shape_text(std::span<const std::int64_t> shape) {
+  std::string text = "[";
+  for (std::size_t i = 0; i < shape.size(); ++i) text += (i > 0 ? ", " : "") + (shape[i] < 0 ? "?" : std::to_string(shape[i]));
+  return text + "]";
+}
+
+Result<std::shared_ptr<std::byte>> Memory::allocate(std::uint64_t bytes) {
+  const std::uint64_t rounded = (bytes + 127) / 64 * 64;   // never nothing, and room for a vector read behind the last value
+  const std::uint64_t before = state_->used.fetch_add(rounded);
+  auto* const memory = before + rounded > limit_ ? nullptr : static_cast<std::byte*>(std::aligned_alloc(64, rounded));
+  if (memory == nullptr) {
+    state_->used -= rounded;
+    return Error{.code = ErrorCode::kOutOfMemory, .expected = "room for " + std::to_string(bytes) + " bytes of values",
+                 .found = std::to_string(limit_ - std::min(limit_, before)) + " bytes left", .next_step = "use smaller inputs"};
+  }
+  if (before + rounded > state_->peak) state_->peak = before + rounded;
+  return std::shared_ptr<std::byte>(memory, [state = state_, rounded](std::byte* p) {
+    state->used -= rounded;
+    std::free(p);
+  });
+}
+
+Result<Tensor> Tensor::make(Memory& memory, ElementType type, Shape shape) {
+  const auto elements = count_elements(shape);
+  if (!elements || shape.size() > kMostRank)
+    return Error{.code = ErrorCode::kBadShape, .expected = "sizes of at most " + std::to_string(kMostRank) + " dimensions", .found = shape_text(shape)};
+  Tensor out;
+  out.type_ = type;
+  out.elements_ = *elements;
+  out.shape_ = std::move(shape);
+  RETORT_TRY(auto memory_block, memory.allocate(static_cast<std::uint64_t>(*elements) * out.element_size()));
+  out.bytes_ = memory_block.get();
+  out.keep_ = std::move(memory_block);
+  return out;
+}
+
+Result<Tensor> Tensor::from(Memory& memory, const StoredTensor& stored, std::shared_ptr<const void> keep) {
+  const std::size_t size = traits(stored.type).bits / 8;
+  const bool aligned = size > 0 && reinterpret_cast<std::uintptr_t>(stored.data.data()) % size == 0;
+  if (keep && aligned && stored.shape.size() <= kMostRank && count_elements(stored.shape)) {
+    Tensor out;
+    out.type_ = stored.type;
+    out.shape_ = stored.shape;
+    out.elements_ = stored.elements();
+    out.bytes_ = stored.data.data();
+    out.keep_ = std::move(keep);
+    return out;
+  }
+  RETORT_TRY(Tensor out, make(memory, stored.type, stored.shape));
+  if (out.bytes().size() != stored.data.size())
+    return Error{.code = ErrorCode::kUnsupported, .place = stored.name, .expected = "whole bytes for each value", .found = std::string(traits(stored.type).name)};
+  if (!stored.data.empty()) std::memcpy(out.write<std::byte>(), stored.data.data(), stored.data.size());
+  return out;
+}
+
+Tensor Tensor::reshaped(Shape shape) const {
+  Tensor out = *this;
+  out.shape_ = std::move(shape);
+  return out;
+}
+
+}  // namespace retort::onnx

@@ -1,0 +1,95 @@
+// Tensor: a value while an ONNX graph runs. Shares its bytes: a reshaped value is the same memory under another shape.
+// Written once, by the operator that makes it; from then on read only, from any thread.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "core/base/result.h"
+#include "core/formats/onnx.h"
+
+namespace retort::onnx {
+
+using Shape = std::vector<std::int64_t>;
+inline constexpr std::size_t kMostRank = 8;
+
+// Product of the sizes; nullopt when one is negative or the product is above 2^48.
+std::optional<std::int64_t> count_elements(std::span<const std::int64_t> shape) noexcept;
+std::string shape_text(std::span<const std::int64_t> shape);     // "[1, 3, ?]": sizes below 0 are open
+
+// What all values of a run may take together; freed memory counts as free. Thread-safe.
+class Memory {
+ public:
+  explicit Memory(std::uint64_t limit) : limit_(limit) {}
+  // 64-byte aligned, not cleared. Errors: kOutOfMemory.
+  Result<std::shared_ptr<std::byte>> allocate(std::uint64_t bytes);
+  std::uint64_t peak() const noexcept { return state_->peak; }
+
+ private:
+  struct State {
+    std::atomic<std::uint64_t> used{0}, peak{0};
+  };
+  std::uint64_t limit_;
+  std::shared_ptr<State> state_ = std::make_shared<State>();
+};
+
+class Tensor {
+ public:
+  Tensor() = default;
+  // Uninitialised values. Errors: kOutOfMemory, kBadShape (negative, too large, too many dimensions).
+  static Result<Tensor> make(Memory& memory, ElementType type, Shape shape);
+  // The values of a stored tensor: in place when they are aligned and `keep` (which owns them) is set, else copied.
+  static Result<Tensor> from(Memory& memory, const StoredTensor& stored, std::shared_ptr<const void> keep);
+  // The same values in another shape of as many elements.
+  Tensor reshaped(Shape shape) const;
+
+  ElementType type() const noexcept { return type_; }
+  const Shape& shape() const noexcept { return shape_; }
+  std::size_t rank() const noexcept { return shape_.size(); }
+  std::int64_t size(std::size_t axis) const noexcept { return shape_[axis]; }
+  std::int64_t elements() const noexcept { return elements_; }
+  std::size_t element_size() const noexcept { return traits(type_).bits / 8; }
+  std::span<const std::byte> bytes() const noexcept { return {bytes_, static_cast<std::size_t>(elements_) * element_size()}; }
+
+  template <class T>
+  const T* data() const noexcept { return reinterpret_cast<const T*>(bytes_); }
+  template <class T>
+  std::span<const T> values() const noexcept { return {data<T>(), static_cast<std::size_t>(elements_)}; }
+  // For the operator that makes this tensor.
+  template <class T>
+  T* write() noexcept { return reinterpret_cast<T*>(const_cast<std::byte*>(bytes_)); }
+
+ private:
+  ElementType type_ = ElementType::kUndefined;
+  Shape shape_;
+  std::int64_t elements_ = 0;
+  const std::byte* bytes_ = nullptr;
+  std::shared_ptr<const void> keep_;
+};
+
+// Calls f(T()) with the C++ type of `type`; false when it isn't among Ts.
+template <class... Ts>
+struct Types {};
+template <class T>
+constexpr ElementType element_type() noexcept {
+  if constexpr (std::is_same_v<T, float>) return ElementType::kFloat;
+  else if constexpr (std::is_same_v<T, double>) return ElementType::kDouble;
+  else if constexpr (std::is_same_v<T, std::int64_t>) return ElementType::kInt64;
+  else if constexpr (std::is_same_v<T, std::int32_t>) return ElementType::kInt32;
+  else if constexpr (std::is_same_v<T, std::int8_t>) return ElementType::kInt8;
+  else if constexpr (std::is_same_v<T, std::uint8_t>) return ElementType::kUint8;
+  else if constexpr (std::is_same_v<T, bool>) return ElementType::kBool;
+  else return ElementType::kUndefined;
+}
+template <class F, class... Ts>
+bool with_type(ElementType type, Types<Ts...>, const F& f) {
+  return ((type == element_type<Ts>() && (f(Ts()), true)) || ...);
+}
+using Numbers = Types<float, double, std::int64_t, std::int32_t>;
+using Bytes8 = Types<std::int8_t, std::uint8_t>;
+
+}  // namespace retort::onnx

@@ -1,0 +1,271 @@
+// ONNX graphs: every operator against onnxruntime (tests/data/onnx, made by its make_onnx.py), on the reference and on this
+// machine's kernels; refusals that name node and operator; mutated files.
+#include <QTest>
+#include <cmath>
+#include <random>
+#include <set>
+
+#include "core/base/error_text.h"
+#include "core/formats/checkpoint.h"
+#include "core/onnx/session.h"
+#include "format_files.h"
+
+using namespace retort;
+using namespace retort::onnx;
+using namespace retort::test;
+
+namespace {
+
+const std::filesystem::path kFolder = RETORT_TEST_DATA "/onnx";
+
+StoredTensor stored(const TensorEntry& entry, bool boolean) {
+  StoredTensor out;
+  out.name = entry.name;
+  out.shape = entry.shape;
+  out.data = entry.data;
+  switch (entry.type) {
+    case TensorType::kF32: out.type = ElementType::kFloat; break;
+    case TensorType::kF64: out.type = ElementType::kDouble; break;
+    case TensorType::kI64: out.type = ElementType::kInt64; break;
+    case TensorType::kI32: out.type = ElementType::kInt32; break;
+    case TensorType::kI8: out.type = ElementType::kInt8; break;
+    default: out.type = boolean ? ElementType::kBool : ElementType::kUint8;
+  }
+  return out;
+}
+
+// What differs between a value and its reference; "" when nothing does. Floats: within `tolerance` of the greatest.
+std::string difference(const Tensor& got, const TensorEntry& want, double tolerance) {
+  const StoredTensor expected = stored(want, got.type() == ElementType::kBool);
+  if (got.shape() != want.shape) return "shape " + shape_text(got.shape()) + " instead of " + shape_text(want.shape);
+  if (got.type() != expected.type) return "type " + std::string(traits(got.type()).name) + " instead of " + std::string(traits(expected.type).name);
+  if (got.type() != ElementType::kFloat) {
+    if (got.type() == ElementType::kUint8 || got.type() == ElementType::kInt8) {
+      for (std::size_t i = 0; i < got.bytes().size(); ++i)
+        if (got.bytes()[i] != want.data[i]) return "byte " + std::to_string(i);
+      return {};
+    }
+    return std::equal(got.bytes().begin(), got.bytes().end(), want.data.begin(), want.data.end()) ? "" : "other values";
+  }
+  std::vector<float> values(static_cast<std::size_t>(got.elements()));
+  if (!values.empty()) std::memcpy(values.data(), want.data.data(), want.data.size());
+  double greatest = 0, worst = 0;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const float mine = got.data<float>()[i];
+    if (std::isnan(mine) != std::isnan(values[i])) return "NaN";
+    greatest = std::max(greatest, std::abs(static_cast<double>(values[i])));
+    worst = std::max(worst, std::abs(static_cast<double>(mine) - static_cast<double>(values[i])));
+  }
+  return worst <= tolerance * greatest ? "" : "off by " + std::to_string(worst) + " of " + std::to_string(greatest);
+}
+
+Result<Session::Values> inputs_of(Session& session, const Checkpoint& references, const std::string& name) {
+  Session::Values out;
+  for (const ValueInfo* info : session.plan().input_infos) {
+    const TensorEntry* entry = references.find(name + "/in/" + info->name);
+    if (!entry) return Error{.code = ErrorCode::kMissingPart, .place = info->name};
+    RETORT_TRY(Tensor tensor, session.copy_in(stored(*entry, info->type == ElementType::kBool)));
+    out.emplace(info->name, std::move(tensor));
+  }
+  return out;
+}
+
+// "" when the case gives what its reference says.
+std::string run_case(const std::string& name, const Checkpoint& references, const SessionOptions& options) {
+  const auto file = open_onnx(kFolder / "cases" / (name + ".onnx"));
+  if (!file) return error_text(file.error());
+  const auto session = Session::make(*file, options);
+  if (!session) return error_text(session.error());
+  const auto inputs = inputs_of(**session, references, name);
+  if (!inputs) return error_text(inputs.error());
+  const auto outputs = (*session)->run(*inputs, {});
+  if (!outputs) return error_text(outputs.error());
+  for (const auto& [output, value] : *outputs) {
+    const TensorEntry* want = references.find(name + "/out/" + output);
+    if (!want) return output + ": no reference";
+    // A dozen operators of f32, each with sums of at most a few hundred products.
+    const std::string found = difference(value, *want, name.starts_with("net-") ? 1e-5 : 4e-6);
+    if (!found.empty()) return output + ": " + found;
+  }
+  return {};
+}
+
+std::vector<std::string> names_in(const char* folder) {
+  std::set<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(kFolder / folder))
+    if (entry.path().extension() == ".onnx") names.insert(entry.path().stem().string());
+  return {names.begin(), names.end()};
+}
+
+std::string refusal(const std::filesystem::path& path) {
+  const auto file = open_onnx(path);
+  if (!file) return error_text(file.error());
+  Memory memory(1 << 24);
+  const auto plan = make_plan(*file, memory);
+  const auto problems = problems_of(**file);
+  if (plan.ok() != problems.empty()) return "plan and problems disagree";
+  return plan.ok() ? "runs" : error_text(plan.error());
+}
+
+}  // namespace
+
+class OnnxTest : public QObject {
+  Q_OBJECT
+
+ private slots:
+  void initTestCase() {
+    auto opened = open_safetensors(kFolder / "cases.safetensors");
+    QVERIFY2(opened.ok(), opened.ok() ? "" : error_text(opened.error()).c_str());
+    references_ = *opened;
+  }
+
+  void operators_as_onnxruntime_data() {
+    QTest::addColumn<QString>("name");
+    for (const std::string& name : names_in("cases")) QTest::newRow(name.c_str()) << QString::fromStdString(name);
+  }
+  void operators_as_onnxruntime() {
+    QFETCH(QString, name);
+    for (const char* backend : {"reference", "cpu"}) {
+      const std::string wrong = run_case(name.toStdString(), *references_, {.backend = backend, .threads = 2});
+      QVERIFY2(wrong.empty(), (std::string(backend) + ": " + wrong).c_str());
+    }
+  }
+
+  // Each row of the table is run by a case or, for Constant, by the planner.
+  void every_operator_has_a_case() {
+    std::set<std::string, std::less<>> seen = {"Constant"};
+    for (const std::string& name : names_in("cases")) {
+      const auto file = open_onnx(kFolder / "cases" / (name + ".onnx"));
+      QVERIFY2(file.ok(), name.c_str());
+      for (const Node& node : (*file)->graph.nodes) seen.insert(node.op);
+    }
+    for (const Operator& row : operators()) QVERIFY2(seen.contains(row.name), std::string(row.name).c_str());
+  }
+
+  void threads_change_nothing() {
+    for (const std::string name : {"net-cnn", "net-attention", "conv-large", "matmul-batch"}) {
+      std::string first;
+      for (const int threads : {1, 3}) {
+        const auto file = open_onnx(kFolder / "cases" / (name + ".onnx"));
+        QVERIFY(file.ok());
+        const auto session = Session::make(*file, {.threads = threads});
+        QVERIFY(session.ok());
+        const auto inputs = inputs_of(**session, *references_, name);
+        QVERIFY(inputs.ok());
+        const auto outputs = (*session)->run(*inputs, {});
+        QVERIFY(outputs.ok());
+        const auto bytes = outputs->begin()->second.bytes();
+        const std::string text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+        if (first.empty()) first = text;
+        QVERIFY2(first == text, name.c_str());
+      }
+    }
+  }
+
+  void refusals_name_the_place_data() {
+    QTest::addColumn<QStringList>("mentions");
+    const auto row = [](const char* name, QStringList words) { QTest::newRow(name) << words; };
+    row("cycle", {"first (Add)", "cycle", "b"});
+    row("unknown-input", {"lonely (Add)", "nobody"});
+    row("twice", {"again (Tanh)", "y again"});
+    row("unknown-operator", {"sum (Einsum)"});
+    row("other-domain", {"com.example.FusedThing"});
+    row("unknown-attribute", {"odd (Relu)", "slope"});
+    row("wrong-type", {"logic (And)", "FLOAT"});
+    row("two-types", {"mixed (Add)", "INT64"});
+    row("half", {"half (Cast)", "FLOAT16"});
+    row("indices", {"pool (MaxPool)", "2"});
+    row("no-output", {"output z"});
+    row("operator-set", {"operator set 7"});
+    row("too-few", {"where (Where)", "3"});
+    row("external-outside", {"tensor w", "inside the model's folder", "../cases.safetensors"});
+    row("external-absolute", {"tensor w", "inside the model's folder"});
+    row("external-missing", {"nowhere.bin", "no such file"});
+  }
+  void refusals_name_the_place() {
+    QFETCH(QStringList, mentions);
+    const std::string text = refusal(kFolder / "bad" / (std::string(QTest::currentDataTag()) + ".onnx"));
+    for (const QString& word : mentions) QVERIFY2(QString::fromStdString(text).contains(word), text.c_str());
+  }
+
+  void inputs_are_checked() {
+    const auto file = open_onnx(kFolder / "cases/net-cnn.onnx");
+    QVERIFY(file.ok());
+    const auto session = Session::make(*file, {});
+    QVERIFY(session.ok());
+    const auto missing = (*session)->run({}, {});
+    QVERIFY(!missing.ok() && missing.error().code == ErrorCode::kMissingPart && missing.error().place == "input x");
+    const std::vector<float> zeros(2 * 4 * 16 * 12);
+    StoredTensor four;
+    four.type = ElementType::kFloat;
+    four.shape = {2, 4, 16, 12};
+    four.data = std::as_bytes(std::span(zeros));
+    const auto tensor = (*session)->copy_in(four);
+    QVERIFY(tensor.ok());
+    const auto wrong = (*session)->run({{"x", *tensor}}, {});
+    QVERIFY(!wrong.ok() && wrong.error().code == ErrorCode::kBadShape);
+    QVERIFY2(wrong.error().place.find("stem (Conv)") != std::string::npos, wrong.error().place.c_str());
+  }
+
+  void memory_has_a_limit() {
+    const std::string wrong = run_case("conv-large", *references_, {.memory = 40000});
+    QVERIFY2(wrong.find("conv") != std::string::npos || wrong.find("Conv") != std::string::npos, wrong.c_str());
+    QVERIFY2(wrong.find("bytes left") != std::string::npos, wrong.c_str());
+  }
+
+  void language_models_say_what_onnx_is() {
+    const auto opened = open_checkpoint(kFolder / "cases/net-cnn.onnx");
+    QVERIFY(!opened.ok());
+    QVERIFY(opened.error().found == "an ONNX graph");
+  }
+
+  // Every cut, then seeded mutations, of files that hold all kinds of fields: an answer each time, within the memory's limit.
+  void hostile_files() {
+    const Scratch scratch;
+    int ran = 0, planned = 0;
+    const auto attack = [&](const std::string& name, const std::string& bytes) {
+      std::filesystem::remove(scratch / "m.onnx");
+      put_file(scratch / "m.onnx", bytes);
+      const auto file = open_onnx(scratch / "m.onnx");
+      if (!file) {
+        QVERIFY(!error_text(file.error()).empty() && file.error().code != ErrorCode::kInternal);
+        return;
+      }
+      static_cast<void>(problems_of(**file).size());
+      const auto session = Session::make(*file, {.threads = 1, .memory = 1 << 20});
+      if (!session) return;
+      ++planned;
+      const auto inputs = inputs_of(**session, *references_, name);
+      if (!inputs) return;
+      ran += (*session)->run(*inputs, {}).ok();
+    };
+    std::mt19937 random(31);
+    const auto names = names_in("cases");
+    for (int round = 0; round < 6000; ++round) {
+      const std::string& name = names[random() % names.size()];
+      std::string bytes = get_file(kFolder / "cases" / (name + ".onnx"));
+      if (round % 8 == 0) {
+        bytes.resize(random() % bytes.size());
+      } else {
+        for (unsigned i = 0; i <= random() % 3; ++i) {
+          const std::size_t at = random() % bytes.size();
+          const unsigned kind = random() % 12;
+          if (kind < 5) bytes[at] = static_cast<char>(random());
+          else if (kind < 9) bytes[at] = static_cast<char>(bytes[at] ^ (1 << random() % 8));
+          else if (kind < 11) bytes[at] = static_cast<char>(0xff);
+          else bytes.erase(at, 1 + random() % 3);
+          if (bytes.empty()) bytes = "x";
+        }
+      }
+      attack(name, bytes);
+    }
+    QVERIFY(ran > 100 && planned > ran);
+    qInfo("%d planned, %d ran", planned, ran);
+  }
+
+ private:
+  std::shared_ptr<const Checkpoint> references_;
+};
+
+QTEST_GUILESS_MAIN(OnnxTest)
+#include "onnx_test.moc"

@@ -1,0 +1,132 @@
+#!/usr/bin/env python3
+"""Compares `retort forward` with onnxruntime on real nets and prints error and time ratio of each.
+Usage: onnx_peer.py RETORT [--threads N] [NET.onnx ...]
+Without nets: those of PyPI's rapidocr-onnxruntime (detection, recognition, direction of text) and a BERT that torch exports here
+(if torch and transformers are installed). Packages: onnx, onnxruntime, numpy, safetensors. Exit code 1: an output differs by more
+than 1e-4 of its greatest value."""
+import argparse
+import importlib.util
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+
+import numpy as np
+import onnxruntime
+from safetensors.numpy import load_file, save_file
+
+
+def rapidocr_nets():
+    """(path, {input: array}) of the three nets, with sizes as an image of text has them."""
+    spec = importlib.util.find_spec("rapidocr_onnxruntime")
+    if spec is None:
+        return
+    folder = pathlib.Path(spec.submodule_search_locations[0]) / "models"
+    rng = np.random.default_rng(7)
+    for pattern, shapes in (("*det*", [(1, 3, 640, 480), (1, 3, 96, 352)]), ("*rec*", [(1, 3, 48, 320), (6, 3, 48, 200)]), ("*cls*", [(1, 3, 48, 192), (6, 3, 48, 192)])):
+        for path in sorted(folder.glob(pattern)):
+            for shape in shapes:
+                # Light paper with dark strokes, as these nets are used to.
+                image = np.full(shape, 0.9, np.float32)
+                for _ in range(40):
+                    y, x = rng.integers(0, shape[2] - 4), rng.integers(0, shape[3] - 16)
+                    image[:, :, y:y + 3, x:x + rng.integers(3, 15)] = rng.uniform(-1, -0.5)
+                yield path, {"x": image + rng.normal(0, 0.05, shape).astype(np.float32)}
+
+
+def export_bert(folder, opset):
+    import torch
+    import transformers
+    torch.manual_seed(5)
+    config = transformers.BertConfig(vocab_size=1000, hidden_size=384, num_hidden_layers=6, num_attention_heads=12, intermediate_size=1536)
+    model = transformers.BertForSequenceClassification(config).eval()
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, 0.0, 0.08) if parameter.ndim > 1 else torch.nn.init.uniform_(parameter, 0.2, 1.0)
+    ids = torch.randint(1, 1000, (2, 16))
+    path = folder / f"bert-opset{opset}.onnx"
+    names = ["input_ids", "attention_mask", "token_type_ids"]
+    axes = {name: {0: "batch", 1: "length"} for name in names} | {"logits": {0: "batch"}}
+    torch.onnx.export(model, (ids, torch.ones_like(ids), torch.zeros_like(ids)), str(path), input_names=names, output_names=["logits"], dynamic_axes=axes,
+                      opset_version=opset, dynamo=False)
+    return path
+
+
+def bert_nets(folder):
+    if importlib.util.find_spec("torch") is None or importlib.util.find_spec("transformers") is None:
+        return
+    rng = np.random.default_rng(9)
+    for opset in (14, 17):
+        path = export_bert(folder, opset)
+        for batch, length in ((1, 128), (4, 37)):
+            mask = np.ones((batch, length), np.int64)
+            mask[-1, length * 2 // 3:] = 0
+            yield path, {"input_ids": rng.integers(1, 1000, (batch, length)), "attention_mask": mask, "token_type_ids": np.zeros((batch, length), np.int64)}
+
+
+def own_net(path):
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    kinds = {"tensor(float)": np.float32, "tensor(int64)": np.int64, "tensor(int32)": np.int32}
+    rng = np.random.default_rng(1)
+    inputs = {}
+    for i in session.get_inputs():
+        shape = [d if isinstance(d, int) and d > 0 else 1 if n == 0 else 64 for n, d in enumerate(i.shape)]
+        inputs[i.name] = rng.normal(size=shape).astype(np.float32) if kinds[i.type] == np.float32 else np.ones(shape, kinds[i.type])
+    return path, inputs
+
+
+def best_time(run, least=3, seconds=1.0):
+    times = []
+    while len(times) < least or (sum(times) < seconds and len(times) < 50):
+        start = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def compare(retort, path, inputs, threads, folder):
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    names = [o.name for o in session.get_outputs()]
+    expected = dict(zip(names, session.run(None, inputs)))
+    theirs = best_time(lambda: session.run(None, inputs))
+    save_file({k: np.ascontiguousarray(v) for k, v in inputs.items()}, folder / "in.safetensors")
+    done = subprocess.run([retort, "forward", path, "--input", folder / "in.safetensors", "--output", folder / "out.safetensors", "--threads", str(threads),
+                           "--repeat", "5", "--json"], capture_output=True, text=True)
+    if done.returncode != 0:
+        print(f"{path.name:<36} {done.stderr.strip()}")
+        return False
+    ours = min(json.loads(done.stdout)["seconds"])
+    outputs = load_file(folder / "out.safetensors")
+    worst = 0.0
+    for name, want in expected.items():
+        got = outputs[name]
+        if got.shape != want.shape:
+            print(f"{path.name:<36} {name}: {got.shape} instead of {want.shape}")
+            return False
+        if want.size:
+            worst = max(worst, float(np.abs(got.astype(np.float64) - want).max() / max(np.abs(want).max(), 1e-30)))
+    shape = " ".join("×".join(map(str, v.shape)) for v in list(inputs.values())[:1])
+    print(f"{path.name:<36} {shape:<14} {worst:10.2e} {ours * 1e3:9.1f} ms {theirs * 1e3:9.1f} ms {ours / theirs:6.2f}")
+    return worst <= 1e-4
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("retort")
+    parser.add_argument("nets", nargs="*", type=pathlib.Path)
+    parser.add_argument("--threads", type=int, default=2)
+    args = parser.parse_args()
+    print(f"{'net':<36} {'input':<14} {'difference':>10} {'Retort':>12} {'ONNX Runtime':>12} {'ratio':>6}   ({args.threads} threads, best run)")
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        cases = [own_net(path) for path in args.nets] if args.nets else [*rapidocr_nets(), *bert_nets(folder)]
+        good = [compare(args.retort, path, inputs, args.threads, folder) for path, inputs in cases]
+    print(f"{sum(good)} of {len(good)} agree within 1e-4 of the greatest value")
+    sys.exit(0 if good and all(good) else 1)
+
+
+main()
