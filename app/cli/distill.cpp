@@ -70,16 +70,30 @@ nlohmann::ordered_json loss_json(const distill::BatchLoss& loss) {
   return out;
 }
 
+nlohmann::ordered_json stage_json(const distill::StageReport& stage) {
+  nlohmann::ordered_json out = {{"kind", distill::stage_name(stage.kind)}};
+  if (!stage.level.empty()) out["level"] = stage.level;
+  out["bytes_of_weights"] = stage.bytes;
+  out["seconds"] = stage.seconds;
+  if (stage.steps > 0) {
+    out["steps"] = stage.steps;
+    out["training_tokens_per_second"] = stage.tokens_per_second;
+  }
+  if (stage.after) out["after"] = loss_json(*stage.after);
+  return out;
+}
+
 void print_json(const distill::DistillRecipe& recipe, const distill::DistillReport& report, double seconds) {
   const auto& t = report.outcome;
   const double bits = report.student.parameters > 0 ? 8.0 * static_cast<double>(report.student.bytes) / static_cast<double>(report.student.parameters) : 0;
   nlohmann::ordered_json out = {
       {"output", report.student.output.string()}, {"bytes", report.student.bytes}, {"bits_per_weight", bits}, {"seconds", seconds},
       {"peak_memory_bytes", peak_memory_bytes()}, {"parameters", report.student.parameters}, {"teacher_parameters", report.teacher_parameters},
-      {"layers", report.kept}, {"examples", report.examples}, {"validation_examples", report.validation_examples},
+      {"layers", report.kept}, {"pieces", report.pieces}, {"examples", report.examples}, {"validation_examples", report.validation_examples},
       {"duplicates", report.duplicates}, {"truncated", report.truncated}, {"steps", t.steps}, {"best_step", t.best_step},
       {"stopped_early", t.stopped_early}, {"resumed", t.resumed}, {"tokens", t.tokens}, {"training_tokens_per_second", t.tokens_per_second},
       {"teacher_cache_bytes", report.cache_bytes}, {"teacher_cache_known", report.cache_known}, {"curve", report.curve.string()}};
+  for (const distill::StageReport& stage : report.stages) out["stages"].push_back(stage_json(stage));
   if (t.before) out["before"] = loss_json(*t.before);
   if (t.after) out["after"] = loss_json(*t.after);
   out["recipe"] = nlohmann::ordered_json::parse(distill::distill_recipe_to_json(recipe));
@@ -93,12 +107,27 @@ std::string loss_text(const distill::BatchLoss& loss) {
   return text;
 }
 
+// One line a stage: what it cost and what it kept.
+void print_stages(const distill::DistillReport& report) {
+  if (report.stages.size() < 2) return;
+  fmt::print("  {:<16} {:>10} {:>7} {:>8} {:>9} {:>11} {:>10}\n", "stage", "weights", "steps", "time", "loss", "divergence", "accuracy");
+  for (const distill::StageReport& stage : report.stages) {
+    const std::string name = std::string(distill::stage_name(stage.kind)) + (stage.level.empty() ? "" : " " + stage.level);
+    std::string figures;
+    if (stage.after) {
+      figures = fmt::format("{:>9.4f} {:>11.4f}", stage.after->loss, stage.after->divergence);
+      if (stage.after->labelled > 0) figures += fmt::format(" {:>8.2f} %", 100 * share(stage.after->right, stage.after->labelled));
+    }
+    fmt::print("  {:<16} {:>10} {:>7} {:>6.0f} s {}\n", name, human_bytes(stage.bytes), stage.steps, stage.seconds, figures);
+  }
+}
+
 void print_report(const distill::DistillReport& report, double seconds) {
   const auto& t = report.outcome;
   fmt::print("{} · {} · {:.1f} M of the teacher's {:.1f} M parameters · {:.0f} s · peak memory {}\n", report.student.output.string(),
              human_bytes(report.student.bytes), static_cast<double>(report.student.parameters) / 1e6,
              static_cast<double>(report.teacher_parameters) / 1e6, seconds, human_bytes(peak_memory_bytes()));
-  fmt::print("  layers kept: {}\n", fmt::join(report.kept, " "));
+  fmt::print("  layers kept: {} · {} pieces\n", fmt::join(report.kept, " "), report.pieces);
   fmt::print("  {} examples, {} for validation; {} duplicates left out, {} cut\n", report.examples, report.validation_examples, report.duplicates, report.truncated);
   fmt::print("  {} steps{}{} · {:.0f} tokens/s\n", t.steps, t.resumed ? ", resumed" : "", t.stopped_early ? ", stopped early" : "", t.tokens_per_second);
   if (t.before) fmt::print("  before training: {}\n", loss_text(*t.before));
@@ -107,6 +136,7 @@ void print_report(const distill::DistillReport& report, double seconds) {
     fmt::print("  the teacher: accuracy {:.2f} %, of which {:.1f} % are kept · same answer {:.1f} % · {} of {} mistakes are the teacher's too\n",
                100 * share(t.after->teacher_right, t.after->asked), 100 * share(t.after->right, t.after->teacher_right),
                100 * share(t.after->agreed, t.after->asked), t.after->repeated, t.after->labelled - t.after->right);
+  print_stages(report);
   if (report.cache_bytes > 0) fmt::print("  teacher's answers: {} kept for the next student; {} were known\n", human_bytes(report.cache_bytes), report.cache_known);
   fmt::print("  loss curve: {}\n", report.curve.string());
 }

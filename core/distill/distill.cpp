@@ -1,6 +1,11 @@
 #include "core/distill/distill.h"
 
+#include <chrono>
+
 #include <fmt/format.h>
+
+#include "core/distill/vocabulary.h"
+#include "core/model/backend.h"
 
 namespace retort::distill {
 namespace {
@@ -11,6 +16,9 @@ struct Bench {
   std::unique_ptr<kernels::ThreadPool> pool;
   Parameters teacher_parameters, student_parameters;
   TrainingData data;
+  Digest asked;              // of the texts as the teacher reads them
+  std::optional<PackedWeights> packed;
+  std::optional<ImportanceMatrix> importance;
   std::unique_ptr<Objective> objective;
   std::optional<TeacherCache> cache;
 };
@@ -19,7 +27,7 @@ Result<void> read_training_data(const DistillRecipe& recipe, Bench& bench, const
   if (!bench.teacher.tokenizer)
     return Error{.code = ErrorCode::kMissingPart, .file = recipe.teacher.string(), .expected = "a tokenizer", .found = "none"};
   const Tokenizer& tokenizer = *bench.teacher.tokenizer;
-  if (bench.objective->classifies()) {
+  if (bench.student.graph.head == HeadKind::kSequenceLabels) {
     RETORT_TRY(bench.data, read_labelled(recipe.data, recipe.training.seed, tokenizer, bench.student.graph.outputs(), job));
   } else {
     RETORT_TRY(bench.data, read_text(recipe.data, recipe.training.seed, tokenizer, job));
@@ -27,10 +35,21 @@ Result<void> read_training_data(const DistillRecipe& recipe, Bench& bench, const
   return {};
 }
 
+// Fewer pieces: the texts are read once more with the student's tokenizer, and keep what the teacher reads.
+Result<void> trim(const DistillRecipe& recipe, Bench& bench, const JobContext& job) {
+  RETORT_TRY(const std::vector<TokenId> pieces, needed_pieces(bench.teacher, bench.data.train, recipe.student.most_pieces));
+  RETORT_TRY(bench.student, trim_vocabulary(bench.student, pieces));
+  RETORT_TRY(TrainingData data, read_labelled(recipe.data, recipe.training.seed, *bench.student.tokenizer, bench.student.graph.outputs(), job));
+  for (const auto side : {&TrainingData::train, &TrainingData::validation})
+    for (std::size_t i = 0; i < (data.*side).size(); ++i) (data.*side)[i].teacher_ids = std::move((bench.data.*side)[i].ids);
+  bench.data = std::move(data);
+  return {};
+}
+
 // The digest of the teacher's files and of what it is asked.
 Result<Digest> cache_key(const DistillRecipe& recipe, const Bench& bench, const JobContext& job) {
   DigestBuilder key;
-  key.text("teacher logits 1").digest(bench.data.digest);
+  key.text("teacher logits 1").digest(bench.asked);
   for (const auto& file : bench.teacher.checkpoint->files) {
     RETORT_TRY(const Digest digest, digest_of_file(file->path(), job));
     key.digest(digest);
@@ -53,7 +72,6 @@ Result<std::filesystem::path> open_cache(const DistillRecipe& recipe, Bench& ben
   else bench.cache.emplace(classes, all.size());
   report.cache_known = bench.cache->known();
   for (std::size_t i = 0; i < all.size(); ++i) bench.cache->name(all[i], i);
-  bench.objective->use_cache(&*bench.cache);
   return path;
 }
 
@@ -75,11 +93,144 @@ Result<Digest> run_key(const DistillRecipe& recipe, const Bench& bench, const st
   return key.finish();
 }
 
-Result<void> check_output(const Model& teacher, const std::filesystem::path& output) {
-  const bool gguf = teacher.checkpoint->format == CheckpointFormat::kGguf;
+Result<void> check_output(const Model& teacher, std::string_view level, const std::filesystem::path& output) {
+  const bool gguf = level.empty() ? teacher.checkpoint->format == CheckpointFormat::kGguf : level != "INT8";
   if (gguf == (output.extension() == ".gguf")) return {};
-  return Error{.code = ErrorCode::kBadArgument, .file = output.string(), .place = "output", .expected = gguf ? "a .gguf file, as the teacher is" : "a folder, as the teacher is",
-               .found = gguf ? "another name" : "a .gguf file", .next_step = gguf ? "" : "write a folder, then retort export it"};
+  const std::string why = level.empty() ? ", as the teacher is" : fmt::format(", as {} is written", level);
+  return Error{.code = ErrorCode::kBadArgument, .file = output.string(), .place = "output", .expected = (gguf ? "a .gguf file" : "a folder") + why,
+               .found = gguf ? "another name" : "a .gguf file", .next_step = gguf ? "give a name that ends in .gguf" : "give a folder's name"};
+}
+
+// The stages of a run, one after the other on the same parameters. Each leaves its values in a file when it is done, so that
+// a run that is stopped in the third needn't make the first two again.
+class Chain {
+ public:
+  Chain(const DistillRecipe& recipe, Bench& bench, DistillReport& report, const std::filesystem::path& output,
+        const std::function<void(const CurvePoint&)>& on_point, const JobContext& job)
+      : recipe_(recipe), bench_(bench), report_(report), output_(output), on_point_(on_point), job_(job) {}
+
+  Result<void> run() {
+    for (std::size_t i = 0; i < recipe_.stages.size(); ++i) RETORT_CHECK(run_stage(i));
+    return {};
+  }
+  static std::filesystem::path folder(const std::filesystem::path& output) { return output.string() + ".training"; }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  Result<void> run_stage(std::size_t index) {
+    const auto start = Clock::now();
+    const TrainStage& stage = recipe_.stages[index];
+    StageReport result{.kind = stage.kind, .level = stage.level};
+    if (stage.kind == StageKind::kQat || stage.kind == StageKind::kQuantize) RETORT_CHECK(pack(stage));
+    if (stage.kind == StageKind::kRepair) RETORT_CHECK(bench_.packed->hold_codes(bench_.student_parameters));
+    RETORT_CHECK(make_objective());
+    RETORT_TRY(Digest key, run_key(recipe_, bench_, report_.kept));
+    key = DigestBuilder().digest(key).number(index).finish();
+    const std::string name = fmt::format("{}-{}", index + 1, stage_name(stage.kind));
+    const std::filesystem::path done = folder(output_) / fmt::format("{}.{}.safetensors", name, key.hex().substr(0, 16));
+    if (stage.kind == StageKind::kQuantize || std::filesystem::exists(done)) {
+      if (stage.kind != StageKind::kQuantize) {
+        RETORT_CHECK(load_values(done, bench_.student_parameters));
+        if (bench_.packed) RETORT_CHECK(bench_.packed->after_step(bench_.student_parameters, job_.with_progress({})));
+      }
+      RETORT_CHECK(judge(result));
+    } else {
+      RETORT_CHECK(train(stage, name, key, result));
+      if (recipe_.stages.size() > 1) RETORT_CHECK(save_values(done, bench_.student_parameters, job_.with_progress({})));
+    }
+    result.bytes = student_bytes(bench_.student, bench_.packed ? &*bench_.packed : nullptr, recipe_.type);
+    result.seconds = std::chrono::duration<double>(Clock::now() - start).count();
+    report_.stages.push_back(std::move(result));
+    return {};
+  }
+
+  Result<void> make_objective() {
+    bench_.objective.reset();   // its room first
+    RETORT_TRY(bench_.objective, Objective::make(bench_.student, bench_.student_parameters, recipe_.loss.needs_teacher() ? &bench_.teacher : nullptr,
+                                                 &bench_.teacher_parameters, report_.kept, recipe_.loss, recipe_.training.recompute, *bench_.pool));
+    if (bench_.cache) bench_.objective->use_cache(&*bench_.cache);
+    return {};
+  }
+
+  Result<void> pack(const TrainStage& stage) {
+    if (stage.importance) {
+      // The student's own activations on the training text, as it stands now.
+      std::vector<TokenId> tokens;
+      for (const TrainingExample& example : bench_.data.train) tokens.insert(tokens.end(), example.ids.begin(), example.ids.end());
+      const auto model = std::make_shared<const Model>(model_of(bench_.student, bench_.student_parameters, nullptr));
+      RETORT_TRY(const auto backend, make_backend("cpu", bench_.pool->threads()));
+      RETORT_TRY(bench_.importance, collect_importance(model, *backend, tokens, recipe_.data.context, kImportanceChunks, job_));
+    }
+    RETORT_TRY(PackedWeights packed, PackedWeights::make(bench_.student, bench_.student_parameters, stage.level,
+                                                         bench_.importance ? &*bench_.importance : nullptr, *bench_.pool));
+    bench_.packed.emplace(std::move(packed));
+    return bench_.packed->round(bench_.student_parameters, job_);
+  }
+
+  Result<void> train(const TrainStage& stage, const std::string& name, const Digest& key, StageReport& result) {
+    const std::filesystem::path curve = output_.string() + (recipe_.stages.size() > 1 ? "." + name : std::string()) + ".curve.jsonl";
+    Trainer trainer(plan_of_stage(recipe_.training, stage), bench_.data, *bench_.objective, bench_.student_parameters, *bench_.pool,
+                    {folder(output_) / name, curve}, key);
+    if (bench_.packed) trainer.use_packed(&*bench_.packed);
+    trainer.on_point(on_point_);
+    RETORT_TRY(report_.outcome, trainer.run(job_));
+    report_.curve = curve;
+    result.steps = report_.outcome.steps;
+    result.tokens_per_second = report_.outcome.tokens_per_second;
+    result.after = report_.outcome.after;
+    return {};
+  }
+
+  Result<void> judge(StageReport& result) {
+    if (bench_.data.validation.empty()) return {};
+    RETORT_TRY(result.after, validate(*bench_.objective, bench_.data.validation, 2 * recipe_.training.batch, job_));
+    return {};
+  }
+
+  static constexpr std::int64_t kImportanceChunks = 64;
+  const DistillRecipe& recipe_;
+  Bench& bench_;
+  DistillReport& report_;
+  const std::filesystem::path& output_;
+  const std::function<void(const CurvePoint&)>& on_point_;
+  const JobContext& job_;
+};
+
+// What can be refused before any time is spent.
+Result<void> check_models(const DistillRecipe& recipe, const Bench& bench, const std::filesystem::path& output) {
+  const std::string_view level = final_level(recipe);
+  RETORT_CHECK(check_output(bench.teacher, level, output));
+  if (!level.empty()) RETORT_CHECK(check_packed(bench.student, level));
+  const bool importance = std::any_of(recipe.stages.begin(), recipe.stages.end(), [](const TrainStage& stage) { return stage.importance; });
+  if (importance && bench.student.graph.head != HeadKind::kNextToken)
+    return Error{.code = ErrorCode::kBadRecipe, .place = "stages: importance", .expected = "a language model", .found = "a classifier"};
+  if (recipe.student.trim_vocabulary && (bench.student.graph.head != HeadKind::kSequenceLabels || bench.student.checkpoint->format == CheckpointFormat::kGguf))
+    return Error{.code = ErrorCode::kUnsupported, .place = "student.trim_vocabulary", .expected = "a text classifier in a folder", .found = "another model"};
+  return {};
+}
+
+Result<Bench> open_bench(const DistillRecipe& recipe, const std::filesystem::path& output, int threads, DistillReport& report, const JobContext& job) {
+  Bench bench;
+  RETORT_TRY(bench.teacher, open_model(recipe.teacher));
+  RETORT_TRY(report.kept, kept_layers(recipe.student, bench.teacher.config.layers));
+  RETORT_TRY(bench.student, make_student(bench.teacher, report.kept));
+  RETORT_CHECK(check_models(recipe, bench, output));
+  report.teacher_parameters = bench.teacher.parameters();
+  bench.pool = std::make_unique<kernels::ThreadPool>(threads);
+  RETORT_CHECK(read_training_data(recipe, bench, job));
+  bench.asked = bench.data.digest;
+  if (recipe.student.trim_vocabulary) RETORT_CHECK(trim(recipe, bench, job));
+  report.pieces = bench.student.config.vocabulary;
+  if (recipe.loss.needs_teacher()) {
+    RETORT_TRY(bench.teacher_parameters, Parameters::from_model(bench.teacher, true, *bench.pool));
+  }
+  RETORT_TRY(bench.student_parameters, Parameters::from_model(bench.student, false, *bench.pool));
+  report.examples = static_cast<std::int64_t>(bench.data.train.size());
+  report.validation_examples = static_cast<std::int64_t>(bench.data.validation.size());
+  report.duplicates = bench.data.duplicates;
+  report.truncated = bench.data.truncated;
+  return bench;
 }
 
 }  // namespace
@@ -87,42 +238,22 @@ Result<void> check_output(const Model& teacher, const std::filesystem::path& out
 Result<DistillReport> distill(const DistillRecipe& recipe, const std::filesystem::path& output, int threads, const JobContext& job,
                               const std::function<void(const CurvePoint&)>& on_point) {
   RETORT_CHECK(check_recipe(recipe));
-  Bench bench;
   DistillReport report;
-  RETORT_TRY(bench.teacher, open_model(recipe.teacher));
-  RETORT_CHECK(check_output(bench.teacher, output));
-  RETORT_TRY(report.kept, kept_layers(recipe.student, bench.teacher.config.layers));
-  RETORT_TRY(bench.student, make_student(bench.teacher, report.kept));
-  report.teacher_parameters = bench.teacher.parameters();
-  bench.pool = std::make_unique<kernels::ThreadPool>(threads);
-  const bool teaches = recipe.loss.needs_teacher();
-  if (teaches) {
-    RETORT_TRY(bench.teacher_parameters, Parameters::from_model(bench.teacher, true, *bench.pool));
-  }
-  RETORT_TRY(bench.student_parameters, Parameters::from_model(bench.student, false, *bench.pool));
-  RETORT_TRY(bench.objective, Objective::make(bench.student, bench.student_parameters, teaches ? &bench.teacher : nullptr,
-                                              &bench.teacher_parameters, report.kept, recipe.loss, recipe.training.recompute, *bench.pool));
-  RETORT_CHECK(read_training_data(recipe, bench, job));
-  report.examples = static_cast<std::int64_t>(bench.data.train.size());
-  report.validation_examples = static_cast<std::int64_t>(bench.data.validation.size());
-  report.duplicates = bench.data.duplicates;
-  report.truncated = bench.data.truncated;
+  RETORT_TRY(Bench bench, open_bench(recipe, output, threads, report, job));
   std::filesystem::path cache;
-  if (teaches && bench.objective->classifies() && recipe.loss.logits.needs_teacher()) {
+  if (bench.student.graph.head == HeadKind::kSequenceLabels && recipe.loss.logits.needs_teacher()) {
     RETORT_TRY(cache, open_cache(recipe, bench, report, job));
   }
-  RETORT_TRY(const Digest key, run_key(recipe, bench, report.kept));
-  const std::filesystem::path folder = output.string() + ".training";
-  report.curve = output.string() + ".curve.jsonl";
-  Trainer trainer(recipe.training, bench.data, *bench.objective, bench.student_parameters, *bench.pool, {folder, report.curve}, key);
-  trainer.on_point(on_point);
-  auto outcome = trainer.run(job);
+  const auto done = Chain(recipe, bench, report, output, on_point, job).run();
   if (bench.cache) save_cache(bench, cache);
-  if (!outcome.ok()) return std::move(outcome).error();
-  report.outcome = std::move(outcome).value();
-  RETORT_TRY(report.student, write_student(bench.student, bench.student_parameters, recipe.type, output, job.with_progress({})));
+  if (!done.ok()) return done.error();
+  if (bench.packed) {
+    RETORT_TRY(report.student, write_packed(bench.student, bench.student_parameters, *bench.packed, final_level(recipe), output, job.with_progress({})));
+  } else {
+    RETORT_TRY(report.student, write_student(bench.student, bench.student_parameters, recipe.type, output, job.with_progress({})));
+  }
   std::error_code ignored;
-  std::filesystem::remove_all(folder, ignored);
+  std::filesystem::remove_all(Chain::folder(output), ignored);
   return report;
 }
 

@@ -6,11 +6,22 @@
 
 namespace retort::distill {
 
+// What a stage left, judged on the validation texts.
+struct StageReport {
+  StageKind kind = StageKind::kDistill;
+  std::string level{};
+  std::uint64_t bytes = 0;                 // of the student's weights as they would be written
+  std::int64_t steps = 0;
+  double seconds = 0, tokens_per_second = 0;
+  std::optional<BatchLoss> after{};        // none without validation texts
+};
+
 struct DistillReport {
   StudentFile student;
-  TrainOutcome outcome;
+  TrainOutcome outcome;                    // of the last stage that trained
+  std::vector<StageReport> stages;
   std::vector<std::int64_t> kept;          // the teacher's layers
-  std::int64_t teacher_parameters = 0;
+  std::int64_t teacher_parameters = 0, pieces = 0;   // pieces of the student's vocabulary
   std::int64_t examples = 0, validation_examples = 0, duplicates = 0, truncated = 0;
   std::uint64_t cache_bytes = 0;           // of the teacher's answers kept for the next student
   std::size_t cache_known = 0;             // examples that an earlier run had asked for

@@ -6,6 +6,8 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "core/quantize/levels.h"
+
 namespace retort::distill {
 namespace {
 
@@ -14,6 +16,8 @@ using nlohmann::ordered_json;
 
 constexpr std::array<std::string_view, 4> kChoices = {"even", "first", "first_last", "every_second"};
 constexpr std::array<std::string_view, 3> kTypes = {"source", "f32", "f16"};
+constexpr std::array<std::string_view, 4> kStages = {"distill", "qat", "quantize", "repair"};
+constexpr double kRepairRate = 1e-3;   // factors and norms lie about 1, so they bear more than weights
 constexpr std::array<std::string_view, 3> kDecays = {"constant", "linear", "cosine"};
 
 Error bad(std::string place, std::string expected, std::string found) {
@@ -91,6 +95,92 @@ Key kept_layers() {
   return key;
 }
 
+// One key of a stage.
+Result<void> read_stage_key(const std::string& place, const std::string& name, const json& value, TrainStage& stage) {
+  const std::string found = value.dump().substr(0, 60);
+  const auto in = [&](double low, double high) { return value.is_number() && value.get<double>() >= low && value.get<double>() <= high; };
+  if (name == "kind") {
+    const auto at = std::find_if(kStages.begin(), kStages.end(), [&](std::string_view known) { return value == known; });
+    if (at == kStages.end()) return bad(place, "distill, qat, quantize or repair", found);
+    stage.kind = static_cast<StageKind>(at - kStages.begin());
+  } else if (name == "level") {
+    if (!value.is_string()) return bad(place, "a level", found);
+    stage.level = value.get<std::string>();
+  } else if (name == "importance") {
+    if (!value.is_boolean()) return bad(place, "true or false", found);
+    stage.importance = value.get<bool>();
+  } else if (name == "steps") {
+    if (!value.is_number_integer() || !in(1, 1e9)) return bad(place, "a whole number from 1", found);
+    stage.steps = value.get<std::int64_t>();
+  } else if (name == "epochs") {
+    if (!in(1e-6, 1e9)) return bad(place, "a number above 0", found);
+    stage.epochs = value.get<double>();
+  } else if (name == "rate") {
+    if (!in(1e-12, 10)) return bad(place, "a number above 0, at most 10", found);
+    stage.rate = value.get<double>();
+  } else {
+    return bad(place, "one of kind, level, importance, steps, epochs, rate", "an unknown key");
+  }
+  return {};
+}
+
+Key stage_list() {
+  Key key{"", "stages", nullptr, nullptr};
+  key.read = [](const json& value, DistillRecipe& recipe) -> Result<void> {
+    if (!value.is_array() || value.empty()) return bad("stages", "a list of at least one stage", value.dump().substr(0, 60));
+    recipe.stages.clear();
+    for (const json& item : value) {
+      const std::string place = fmt::format("stages[{}]", recipe.stages.size());
+      if (!item.is_object() || !item.contains("kind")) return bad(place, "an object with a kind", item.dump().substr(0, 60));
+      TrainStage stage;
+      for (const auto& [name, part] : item.items()) RETORT_CHECK(read_stage_key(place + "." + name, name, part, stage));
+      recipe.stages.push_back(std::move(stage));
+    }
+    return {};
+  };
+  key.write = [](const DistillRecipe& recipe) {
+    ordered_json list = ordered_json::array();
+    for (const TrainStage& stage : recipe.stages) {
+      ordered_json item = {{"kind", stage_name(stage.kind)}};
+      if (!stage.level.empty()) item["level"] = stage.level;
+      if (stage.importance) item["importance"] = true;
+      if (stage.steps > 0) item["steps"] = stage.steps;
+      if (stage.epochs > 0) item["epochs"] = stage.epochs;
+      if (stage.rate > 0) item["rate"] = stage.rate;
+      list.push_back(std::move(item));
+    }
+    return list;
+  };
+  return key;
+}
+
+// distill first if at all, then one qat or quantize, then one repair.
+Result<void> check_stages(const std::vector<TrainStage>& stages) {
+  bool packed = false, repaired = false;
+  for (std::size_t i = 0; i < stages.size(); ++i) {
+    const TrainStage& stage = stages[i];
+    const std::string place = fmt::format("stages[{}]", i);
+    const bool packs = stage.kind == StageKind::kQat || stage.kind == StageKind::kQuantize;
+    if (packs && !find_level(stage.level)) {
+      std::string names;
+      for (const Level& level : levels()) names += (names.empty() ? "" : ", ") + std::string(level.id);
+      return bad(place + ".level", "one of " + names, stage.level.empty() ? "none" : stage.level);
+    }
+    if (packs && stage.level == "F16") return bad(place + ".level", "a level that packs weights; for F16 set type to f16", "F16");
+    if (!packs && !stage.level.empty()) return bad(place + ".level", "no level for " + std::string(stage_name(stage.kind)), stage.level);
+    if (stage.importance && (!packs || !find_level(stage.level)->takes_importance))
+      return bad(place + ".importance", "a stage whose level takes an importance matrix", std::string(stage_name(stage.kind)) + " " + stage.level);
+    if (stage.kind == StageKind::kQuantize && (stage.steps > 0 || stage.epochs > 0 || stage.rate > 0))
+      return bad(place, "no steps, epochs or rate: quantize doesn't train", "some");
+    if (stage.kind == StageKind::kDistill && i > 0) return bad(place + ".kind", "distill as the first stage only", "a later one");
+    if (packs && (packed || repaired)) return bad(place + ".kind", "one qat or quantize", "a second");
+    if (stage.kind == StageKind::kRepair && (!packed || repaired)) return bad(place + ".kind", "one repair, after qat or quantize", repaired ? "a second" : "one before");
+    packed = packed || packs;
+    repaired = repaired || stage.kind == StageKind::kRepair;
+  }
+  return {};
+}
+
 using R = DistillRecipe;
 constexpr double kMany = 1e9;
 
@@ -103,6 +193,7 @@ const std::vector<Key>& keys() {
   static const std::vector<Key> list = {
       text("", "name", [](const R& r) { return r.name; }, [](R& r, const std::string& v) { r.name = v; }),
       path("", "teacher", [](R& r) -> auto& { return r.teacher; }),
+      stage_list(),
       text("", "type", [](const R& r) { return r.type; }, [](R& r, const std::string& v) { r.type = v; }, kTypes),
       number("student", "layers", [](R& r) -> auto& { return r.student.layers; }, 0, 10000),
       text("student", "choice", [](const R& r) { return kChoices[static_cast<std::size_t>(r.student.choice)]; },
@@ -203,7 +294,34 @@ Result<void> check_recipe(const DistillRecipe& recipe) {
   if (recipe.training.epochs <= 0 && recipe.training.steps <= 0) return bad("training.epochs", "epochs or steps above 0", "neither");
   if (recipe.data.train.empty() && !recipe.loss.needs_teacher())
     return bad("loss", "a part that needs no labels, for text without labels", "cross_entropy only");
+  if (recipe.student.most_pieces > 0 && !recipe.student.trim_vocabulary)
+    return bad("student.most_pieces", "0 without trim_vocabulary", std::to_string(recipe.student.most_pieces));
+  if (recipe.student.trim_vocabulary && recipe.loss.features())
+    return bad("student.trim_vocabulary", "losses on logits only: other tokens have no states to compare", "losses on features");
+  RETORT_CHECK(check_stages(recipe.stages));
+  if (!final_level(recipe).empty() && recipe.type != "source")
+    return bad("type", "source: a level says the types", recipe.type);
   return {};
+}
+
+std::string_view stage_name(StageKind kind) noexcept { return kStages[static_cast<std::size_t>(kind)]; }
+
+std::string_view final_level(const DistillRecipe& recipe) noexcept {
+  for (const TrainStage& stage : recipe.stages)
+    if (!stage.level.empty()) return stage.level;
+  return {};
+}
+
+TrainingPlan plan_of_stage(const TrainingPlan& plan, const TrainStage& stage) noexcept {
+  TrainingPlan out = plan;
+  if (stage.steps > 0) out.steps = stage.steps;
+  if (stage.epochs > 0) {
+    out.epochs = stage.epochs;
+    out.steps = 0;
+  }
+  if (stage.rate > 0) out.rate = stage.rate;
+  else if (stage.kind == StageKind::kRepair) out.rate = kRepairRate;
+  return out;
 }
 
 Digest distill_recipe_digest(const DistillRecipe& recipe) {

@@ -57,6 +57,19 @@ struct DataPlan {
   std::int64_t max_tokens = 128;             // of one labelled example
 };
 
+// distill: all weights train. qat: all weights train as the level rounds them (gradients go straight through). quantize: the
+// level rounds them. repair: codes stay; scales, norms and biases train, so the file keeps its size.
+enum class StageKind : std::uint8_t { kDistill, kQat, kQuantize, kRepair };
+std::string_view stage_name(StageKind kind) noexcept;   // "distill"
+
+struct TrainStage {
+  StageKind kind = StageKind::kDistill;
+  std::string level{};                       // of qat and quantize: "INT8", "Q4_K_M" …
+  bool importance = false;                   // of qat and quantize: errors weighed by the training text's activations
+  std::int64_t steps = 0;                    // instead of the recipe's; 0: those
+  double epochs = 0, rate = 0;
+};
+
 struct DistillRecipe {
   std::string name;
   std::filesystem::path teacher;
@@ -64,6 +77,7 @@ struct DistillRecipe {
   DataPlan data;
   LossMix loss;
   TrainingPlan training;
+  std::vector<TrainStage> stages{TrainStage{}};   // in this order
   std::string type = "source";               // element type of the file written: source, f32, f16
 };
 
@@ -72,6 +86,10 @@ Result<DistillRecipe> distill_recipe_from_json(std::string_view json);
 std::string distill_recipe_to_json(const DistillRecipe& recipe);
 // Errors: kBadRecipe for combinations that make no sense.
 Result<void> check_recipe(const DistillRecipe& recipe);
+// The level that the student is written at; empty: dense.
+std::string_view final_level(const DistillRecipe& recipe) noexcept;
+// The recipe's plan with what the stage says instead.
+TrainingPlan plan_of_stage(const TrainingPlan& plan, const TrainStage& stage) noexcept;
 // Of everything that decides the result but where the files lie.
 Digest distill_recipe_digest(const DistillRecipe& recipe);
 

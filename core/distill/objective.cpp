@@ -69,6 +69,12 @@ Batch batch_of(std::span<const TrainingExample* const> examples) {
   return batch;
 }
 
+Batch teacher_batch_of(std::span<const TrainingExample* const> examples) {
+  Batch batch;
+  for (const TrainingExample* example : examples) batch.add(example->teacher_ids.empty() ? example->ids : example->teacher_ids);
+  return batch;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Objective>> Objective::make(const Model& student, Parameters& student_parameters, const Model* teacher,
@@ -258,16 +264,16 @@ Result<double> Objective::feature_loss(const Feature& f, const Batch& batch, boo
 }
 
 // Features need the teacher's states every time; for logits alone it is asked for the examples that aren't known yet.
-Result<void> Objective::ask_teacher(const Batch& batch, std::span<const TrainingExample* const> examples, const JobContext& job) {
+Result<void> Objective::ask_teacher(std::span<const TrainingExample* const> examples, const JobContext& job) {
   if (!teacher_) return {};
-  if (!cache_ || !features_.empty()) RETORT_CHECK(teacher_session_->forward(batch, job));
+  if (!cache_ || !features_.empty()) RETORT_CHECK(teacher_session_->forward(teacher_batch_of(examples), job));
   if (!cache_) return {};
   std::vector<const TrainingExample*> unknown;
   for (const TrainingExample* example : examples)
     if (cache_->of(example).empty()) unknown.push_back(example);
   if (unknown.empty()) return {};
   const bool whole = !features_.empty();   // the pass above has their logits
-  if (!whole) RETORT_CHECK(teacher_session_->forward(batch_of(unknown), job));
+  if (!whole) RETORT_CHECK(teacher_session_->forward(teacher_batch_of(unknown), job));
   const std::span<const float> logits = teacher_session_->value(0);
   const auto classes = static_cast<std::size_t>(student_.graph.outputs());
   const std::span<const TrainingExample* const> asked = whole ? examples : std::span<const TrainingExample* const>(unknown);
@@ -279,7 +285,7 @@ Result<BatchLoss> Objective::run(std::span<const TrainingExample* const> example
   const Batch batch = batch_of(examples);
   BatchLoss out;
   RETORT_CHECK(session_->forward(batch, job));
-  RETORT_CHECK(ask_teacher(batch, examples, job));
+  RETORT_CHECK(ask_teacher(examples, job));
   RETORT_TRY(const LogitLoss logits, classifies_ ? class_loss(examples, train, scale, out) : token_loss(batch, examples, train, scale, out, job));
   out.tokens = batch.tokens();
   out.loss = logits.total;

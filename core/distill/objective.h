@@ -59,7 +59,7 @@ class Objective {
   Result<LogitLoss> token_loss(const Batch& batch, std::span<const TrainingExample* const> examples, bool train, double scale,
                                BatchLoss& out, const JobContext& job);
   Result<LogitLoss> class_loss(std::span<const TrainingExample* const> examples, bool train, double scale, BatchLoss& out);
-  Result<void> ask_teacher(const Batch& batch, std::span<const TrainingExample* const> examples, const JobContext& job);
+  Result<void> ask_teacher(std::span<const TrainingExample* const> examples, const JobContext& job);
   Result<double> feature_loss(const Feature& feature, const Batch& batch, bool train, double scale);
   double relation_feature(const Feature& feature, const Batch& batch, double factor, bool train);
 

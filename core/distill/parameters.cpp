@@ -105,7 +105,7 @@ Result<Optimizer> Optimizer::make(const Parameters& parameters, const AdamWOptio
   out.options_ = options;
   for (const Parameter& parameter : parameters) {
     Moment first, second;
-    if (parameter.trainable) {
+    if (parameter.stepped()) {
       for (Moment* moment : {&first, &second}) {
         moment->elements = parameter.elements;
         RETORT_TRY(moment->buffer, AlignedBuffer::allocate(parameter.elements * sizeof(float), "moments of AdamW"));
@@ -123,7 +123,7 @@ double Optimizer::gradient_norm(Parameters& parameters, double scale, kernels::T
   double sum = 0;
   std::vector<double> parts;
   for (Parameter& parameter : parameters) {
-    if (!parameter.trainable || parameter.fresh) continue;
+    if (!parameter.stepped() || parameter.fresh) continue;
     const float* const g = parameter.gradient.as<float>();
     parts.assign((parameter.elements + kTile - 1) / kTile, 0);
     pool.parallel_for(parts.size(), [&](std::size_t tile, int) {
@@ -144,7 +144,7 @@ void Optimizer::step(Parameters& parameters, double rate, double scale, double n
   step.gradient_scale = options_.clip > 0 ? scale * std::min(1.0, options_.clip / (norm + 1e-6)) : scale;
   for (std::size_t id = 0; id < parameters.size(); ++id) {
     Parameter& parameter = parameters[id];
-    if (!parameter.trainable || parameter.fresh) continue;   // torch too leaves alone what got no gradient
+    if (!parameter.stepped() || parameter.fresh) continue;   // torch too leaves alone what got no gradient
     step.decay = parameter.decay ? options_.decay : 0;
     const float* const g = parameter.gradient.as<float>();
     float *const w = parameter.value(), *const m = first_[id].buffer.as<float>(), *const v = second_[id].buffer.as<float>();

@@ -24,8 +24,11 @@ struct Parameter {
   AlignedBuffer gradient{};                // empty until wanted
   bool trainable = false;
   bool decay = false;                      // weight decay applies: two or more dimensions
+  bool derived = false;                    // made of other parameters (packed codes and their scales): its gradient is
+                                           // wanted, but the optimizer leaves it alone
   bool fresh = true;                       // the gradient holds nothing yet: the first writer overwrites
 
+  bool stepped() const noexcept { return trainable && !derived; }   // the optimizer changes it
   float* value() noexcept { return master.as<float>(); }
   std::span<float> gradients() noexcept { return {gradient.as<float>(), gradient.size() == 0 ? 0 : elements}; }
   // The gradient, zeroed if it holds nothing yet: for writers that only add.

@@ -158,6 +158,40 @@ Result<Model> make_student(const Model& teacher, std::span<const std::int64_t> k
   return bind_model(std::move(checkpoint));
 }
 
+std::uint64_t student_bytes(const Model& student, const PackedWeights* packed, std::string_view type) {
+  std::uint64_t sum = packed ? packed->bytes() : 0;
+  for (std::size_t id = 0; id < student.weights.size(); ++id) {
+    const WeightHandle* const handle = packed ? packed->handle(static_cast<WeightId>(id)) : nullptr;
+    if (handle) continue;
+    const std::vector<std::int64_t>& shape = student.graph.weights[id].shape;
+    std::uint64_t elements = 1;
+    for (const std::int64_t size : shape) elements *= static_cast<std::uint64_t>(size);
+    const TensorType written = packed ? TensorType::kF32 : written_type(type, student.weights[id].type, shape.size());
+    sum += elements * kernels::traits(written).block_bytes;
+  }
+  return sum;
+}
+
+Result<void> write_folder_texts(const Model& student, const std::string& config, const std::filesystem::path& output) {
+  std::error_code failed;
+  const Checkpoint& source = *student.checkpoint;
+  // Those that may differ from the teacher's files: a trimmed vocabulary's.
+  const std::pair<std::string_view, const std::string*> own[] = {
+      {"tokenizer.json", &source.tokenizer_json}, {"tokenizer_config.json", &source.tokenizer_config_json}, {"vocab.txt", &source.vocab_txt}};
+  for (const std::string_view name : kTokenizerFiles) {
+    const auto mine = std::find_if(std::begin(own), std::end(own), [&](const auto& one) { return one.first == name && !one.second->empty(); });
+    if (mine != std::end(own)) {
+      RETORT_CHECK(write_text_file(output / name, *mine->second));
+      continue;
+    }
+    const std::filesystem::path from = student.checkpoint->path / name;
+    if (!std::filesystem::is_regular_file(from, failed)) continue;
+    RETORT_TRY(const std::string text, read_text_file(from));
+    RETORT_CHECK(write_text_file(output / name, text));
+  }
+  return write_text_file(output / "config.json", config);
+}
+
 Result<StudentFile> write_student(const Model& student, const Parameters& parameters, std::string_view type,
                                   const std::filesystem::path& output, const JobContext& job) {
   std::map<std::string, std::size_t> trained;
@@ -189,13 +223,7 @@ Result<StudentFile> write_student(const Model& student, const Parameters& parame
   std::filesystem::create_directories(output, failed);
   if (failed) return system_error(failed.value(), output, ErrorCode::kWrite);
   RETORT_CHECK(write_safetensors(output / "model.safetensors", tensors, job));
-  for (const std::string_view name : kTokenizerFiles) {
-    const std::filesystem::path from = student.checkpoint->path / name;
-    if (!std::filesystem::is_regular_file(from, failed)) continue;
-    RETORT_TRY(const std::string text, read_text_file(from));
-    RETORT_CHECK(write_text_file(output / name, text));
-  }
-  RETORT_CHECK(write_text_file(output / "config.json", student.checkpoint->config_json));
+  RETORT_CHECK(write_folder_texts(student, student.checkpoint->config_json, output));
   for (const auto& part : std::filesystem::directory_iterator(output, failed))
     if (part.is_regular_file(failed)) file.bytes += part.file_size(failed);
   return file;

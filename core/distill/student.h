@@ -6,7 +6,7 @@
 
 #include "core/base/job.h"
 #include "core/distill/distill_recipe.h"
-#include "core/distill/parameters.h"
+#include "core/distill/packed_weights.h"
 #include "core/model/model.h"
 
 namespace retort::distill {
@@ -31,5 +31,19 @@ struct StudentFile {
 // packed), f32, f16. Errors: kNonFinite (a parameter is NaN or too large for the type), those of the writers.
 Result<StudentFile> write_student(const Model& student, const Parameters& parameters, std::string_view type,
                                   const std::filesystem::path& output, const JobContext& job);
+
+// The student packed as `level` says: INT8 from a folder as a folder in compressed-tensors' int-quantized form (linears with
+// a scale per row; the rest in F16), any other level as a GGUF file. Errors: kUnsupported (an architecture that has no GGUF
+// form yet), those of the writers.
+Result<StudentFile> write_packed(const Model& student, const Parameters& parameters, const PackedWeights& packed, std::string_view level,
+                                 const std::filesystem::path& output, const JobContext& job);
+// Whether write_packed can write this student, asked before any time is spent on it.
+Result<void> check_packed(const Model& student, std::string_view level);
+// The student with its parameters in place of the teacher's weights: views, valid while both live and don't train.
+Model model_of(const Model& student, const Parameters& parameters, const PackedWeights* packed);
+// Bytes of its weights: as packed (null: none are), the rest as it is written beside them.
+std::uint64_t student_bytes(const Model& student, const PackedWeights* packed, std::string_view type);
+// Everything of a student's folder but the weights: configuration, tokenizer.
+Result<void> write_folder_texts(const Model& student, const std::string& config, const std::filesystem::path& output);
 
 }  // namespace retort::distill

@@ -28,15 +28,15 @@ Result<void> take(const Checkpoint& file, const std::string& name, TensorType ty
 
 Result<void> save_values(const std::filesystem::path& path, Parameters& parameters, const JobContext& job) {
   std::vector<TensorToWrite> tensors;
-  for (const Parameter& p : parameters)
-    if (p.trainable) tensors.push_back(view(p.name, TensorType::kF32, p.elements, p.data));
+  for (Parameter& p : parameters)
+    if (p.stepped()) tensors.push_back(view(p.name, TensorType::kF32, p.elements, p.value()));
   return write_safetensors(path, tensors, job);
 }
 
 Result<void> load_values(const std::filesystem::path& path, Parameters& parameters) {
   RETORT_TRY(const auto file, open_safetensors(path));
   for (Parameter& p : parameters)
-    if (p.trainable) RETORT_CHECK(take(*file, p.name, TensorType::kF32, p.elements, p.value()));
+    if (p.stepped()) RETORT_CHECK(take(*file, p.name, TensorType::kF32, p.elements, p.value()));
   return {};
 }
 
@@ -48,9 +48,9 @@ Result<void> save_state(const std::filesystem::path& path, const TrainState& s, 
                                         view("run.counters", TensorType::kI64, kCounters, counters),
                                         view("run.scores", TensorType::kF64, kScores, scores)};
   for (std::size_t id = 0; id < parameters.size(); ++id) {
-    const Parameter& p = parameters[id];
-    if (!p.trainable) continue;
-    tensors.push_back(view(p.name, TensorType::kF32, p.elements, p.data));
+    Parameter& p = parameters[id];
+    if (!p.stepped()) continue;
+    tensors.push_back(view(p.name, TensorType::kF32, p.elements, p.value()));
     tensors.push_back(view(p.name + ".first", TensorType::kF32, p.elements, optimizer.first(id).data()));
     tensors.push_back(view(p.name + ".second", TensorType::kF32, p.elements, optimizer.second(id).data()));
   }
@@ -71,7 +71,7 @@ Result<TrainState> load_state(const std::filesystem::path& path, const Digest& k
   RETORT_CHECK(take(*file, "run.scores", TensorType::kF64, kScores, scores));
   for (std::size_t id = 0; id < parameters.size(); ++id) {
     Parameter& p = parameters[id];
-    if (!p.trainable) continue;
+    if (!p.stepped()) continue;
     RETORT_CHECK(take(*file, p.name, TensorType::kF32, p.elements, p.value()));
     RETORT_CHECK(take(*file, p.name + ".first", TensorType::kF32, p.elements, optimizer.first(id).data()));
     RETORT_CHECK(take(*file, p.name + ".second", TensorType::kF32, p.elements, optimizer.second(id).data()));

@@ -66,6 +66,19 @@ std::string curve_line(const CurvePoint& point) {
   return line.dump();
 }
 
+Result<BatchLoss> validate(Objective& objective, std::span<const TrainingExample> examples, std::int64_t batch, const JobContext& job) {
+  BatchLoss sum;
+  std::vector<const TrainingExample*> some;
+  for (std::size_t i = 0; i < examples.size(); ++i) {
+    some.push_back(&examples[i]);
+    if (static_cast<std::int64_t>(some.size()) < batch && i + 1 < examples.size()) continue;
+    RETORT_TRY(const BatchLoss loss, objective.run(some, false, 1, job));
+    add_weighted(sum, loss);
+    some.clear();
+  }
+  return mean_of(sum);
+}
+
 std::int64_t Trainer::total_steps() const noexcept {
   if (plan_.steps > 0) return plan_.steps;
   const double per_step = static_cast<double>(plan_.batch * plan_.accumulate);
@@ -98,6 +111,7 @@ Result<void> Trainer::begin(const JobContext& job) {
   auto state = load_state(files_.folder / "state.safetensors", key_, parameters_, *optimizer_);
   if (state.ok()) {
     state_ = *state;
+    RETORT_CHECK(repack(job));
     outcome_.resumed = true;
     // Lines that a killed run wrote after its last state are taken back.
     auto text = read_text_file(files_.curve);
@@ -130,17 +144,10 @@ Result<void> Trainer::write_point(const CurvePoint& point) {
   return {};
 }
 
-Result<BatchLoss> Trainer::validate(const JobContext& job) {
-  BatchLoss sum;
-  std::vector<const TrainingExample*> batch;
-  for (std::size_t i = 0; i < data_.validation.size(); ++i) {
-    batch.push_back(&data_.validation[i]);
-    if (static_cast<std::int64_t>(batch.size()) < 2 * plan_.batch && i + 1 < data_.validation.size()) continue;
-    RETORT_TRY(const BatchLoss loss, objective_.run(batch, false, 1, job));
-    add_weighted(sum, loss);
-    batch.clear();
-  }
-  return mean_of(sum);
+// What is computed with follows the parameters.
+Result<void> Trainer::repack(const JobContext& job) {
+  if (packed_) RETORT_CHECK(packed_->after_step(parameters_, job.with_progress({})));
+  return {};
 }
 
 // Keeps the parameters if they are the best so far.
@@ -185,12 +192,14 @@ Result<CurvePoint> Trainer::take_step(const JobContext& job) {
     add_weighted(sum, *loss);
   }
   CurvePoint point{.rate = schedule_.rate(state_.step), .loss = mean_of(sum)};
+  if (packed_) packed_->before_step(parameters_);
   point.norm = Optimizer::gradient_norm(parameters_, 1, pool_);
   if (!std::isfinite(point.norm))
     return Error{.code = ErrorCode::kNonFinite, .place = fmt::format("gradients of step {}", state_.step + 1), .expected = "numbers",
                  .found = fmt::format("{}", point.norm), .next_step = "train with a lower rate; the last saved state is kept"};
   optimizer_->step(parameters_, point.rate, 1, point.norm, pool_);
   parameters_.forget_gradients();
+  RETORT_CHECK(repack({}));   // not to be stopped: half a step would be worse than none
   ++state_.step;
   state_.tokens += point.loss.tokens;
   tokens_here_ += point.loss.tokens;
@@ -245,7 +254,10 @@ Result<TrainOutcome> Trainer::run(const JobContext& job) {
     }
     RETORT_CHECK(after_step(*point, job));
   }
-  if (state_.best_step >= 0) RETORT_CHECK(load_values(files_.folder / "best.safetensors", parameters_));
+  if (state_.best_step >= 0) {
+    RETORT_CHECK(load_values(files_.folder / "best.safetensors", parameters_));
+    RETORT_CHECK(repack(job));
+  }
   if (!outcome_.after && state_.best_step >= 0) {
     RETORT_TRY(outcome_.after, validate(job));
   }

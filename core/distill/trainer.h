@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "core/distill/objective.h"
+#include "core/distill/packed_weights.h"
 #include "core/distill/train_state.h"
 
 namespace retort::distill {
@@ -29,6 +30,9 @@ struct TrainOutcome {
   std::optional<BatchLoss> before, after;           // validation of the start and of what is kept
 };
 
+// The means over `examples`, in batches of `batch`. Errors: those of Objective::run.
+Result<BatchLoss> validate(Objective& objective, std::span<const TrainingExample> examples, std::int64_t batch, const JobContext& job);
+
 struct TrainerFiles {
   std::filesystem::path folder;                     // state.safetensors, best.safetensors
   std::filesystem::path curve;                      // JSONL
@@ -40,6 +44,8 @@ class Trainer {
           kernels::ThreadPool& pool, TrainerFiles files, const Digest& key)
       : plan_(plan), data_(data), objective_(objective), parameters_(parameters), pool_(pool), files_(std::move(files)), key_(key) {}
 
+  // Weights that are packed between steps; null: none are.
+  void use_packed(PackedWeights* packed) noexcept { packed_ = packed; }
   // Called for every line of the curve. Must not block.
   void on_point(std::function<void(const CurvePoint&)> callback) { callback_ = std::move(callback); }
 
@@ -53,7 +59,8 @@ class Trainer {
   Result<void> begin(const JobContext& job);
   Result<CurvePoint> take_step(const JobContext& job);
   Result<void> after_step(const CurvePoint& point, const JobContext& job);
-  Result<BatchLoss> validate(const JobContext& job);
+  Result<BatchLoss> validate(const JobContext& job) { return distill::validate(objective_, data_.validation, 2 * plan_.batch, job); }
+  Result<void> repack(const JobContext& job);
   Result<void> judge(const BatchLoss& loss, const JobContext& job);
   Result<void> save(const JobContext& job);
   Result<void> check_divergence(double loss);
@@ -70,6 +77,7 @@ class Trainer {
   TrainerFiles files_;
   Digest key_;
   std::function<void(const CurvePoint&)> callback_;
+  PackedWeights* packed_ = nullptr;
   std::optional<Optimizer> optimizer_;
   Schedule schedule_;
   TrainState state_;

@@ -15,6 +15,7 @@ namespace retort::distill {
 
 struct TrainingExample {
   std::vector<TokenId> ids;
+  std::vector<TokenId> teacher_ids{};   // where the teacher has another tokenizer; empty: the same
   std::int64_t label = -1;        // -1: none
   float weight = 1;
 };

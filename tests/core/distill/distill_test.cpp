@@ -146,7 +146,7 @@ class DistillTest : public QObject {
     const auto wild = distill::distill(recipe, path("wild"), 1, {});
     QVERIFY(!wild.ok());
     QVERIFY(wild.error().code == ErrorCode::kNonFinite || wild.error().code == ErrorCode::kCheckFailed);
-    QVERIFY(std::filesystem::exists(path("wild.training/state.safetensors")));
+    QVERIFY(std::filesystem::exists(path("wild.training/1-distill/state.safetensors")));
     QVERIFY(!std::filesystem::exists(path("wild/model.safetensors")));
   }
 

@@ -1,0 +1,243 @@
+#include "core/distill/packed_weights.h"
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstring>
+
+#include "core/quantize/quantizer.h"
+#include "kernels/api/blocks.h"
+#include "kernels/api/half.h"
+#include "kernels/dispatch/ops.h"
+
+namespace retort::distill {
+namespace {
+
+using namespace kernels;
+
+constexpr std::size_t kNone = SIZE_MAX;
+constexpr std::int64_t kTileWeights = 32768;   // about as many as a worker decodes at once
+
+// Where a block's f16 scale lies, and its offset (or the scale of its offsets).
+struct ScaleFields {
+  TensorType type;
+  std::size_t scale, offset;
+};
+constexpr std::array kFields = {
+    ScaleFields{TensorType::kQ4_0, offsetof(BlockQ4_0, d), kNone}, ScaleFields{TensorType::kQ4_1, offsetof(BlockQ4_1, d), offsetof(BlockQ4_1, m)},
+    ScaleFields{TensorType::kQ5_0, offsetof(BlockQ5_0, d), kNone}, ScaleFields{TensorType::kQ5_1, offsetof(BlockQ5_1, d), offsetof(BlockQ5_1, m)},
+    ScaleFields{TensorType::kQ8_0, offsetof(BlockQ8_0, d), kNone}, ScaleFields{TensorType::kQ2_K, offsetof(BlockQ2_K, d), offsetof(BlockQ2_K, dmin)},
+    ScaleFields{TensorType::kQ3_K, offsetof(BlockQ3_K, d), kNone}, ScaleFields{TensorType::kQ4_K, offsetof(BlockQ4_K, d), offsetof(BlockQ4_K, dmin)},
+    ScaleFields{TensorType::kQ5_K, offsetof(BlockQ5_K, d), offsetof(BlockQ5_K, dmin)}, ScaleFields{TensorType::kQ6_K, offsetof(BlockQ6_K, d), kNone},
+};
+
+const ScaleFields* fields_of(TensorType type) noexcept {
+  const auto found = std::find_if(kFields.begin(), kFields.end(), [&](const ScaleFields& f) { return f.type == type; });
+  return found == kFields.end() ? nullptr : &*found;
+}
+
+float get_half(const std::byte* block, std::size_t at) noexcept {
+  std::uint16_t half;
+  std::memcpy(&half, block + at, sizeof half);
+  return f16_to_f32(half);
+}
+
+void put_half(std::byte* block, std::size_t at, float value) noexcept {
+  const std::uint16_t half = f32_to_f16(std::clamp(value, -65504.0f, 65504.0f));
+  std::memcpy(block + at, &half, sizeof half);
+}
+
+bool is_linear(const Graph& graph, WeightId id) {
+  bool linear = false;
+  for (const Node& node : graph.nodes) {
+    if (node.weight != id) continue;
+    if (node.op != Op::kLinear) return false;   // an embedding, even where the head shares it
+    linear = true;
+  }
+  return linear;
+}
+
+template <class F>
+void for_tiles(kernels::ThreadPool& pool, std::int64_t rows, std::int64_t columns, F&& f) {
+  const std::int64_t tile = std::clamp<std::int64_t>(kTileWeights / std::max<std::int64_t>(columns, 1), 1, std::max<std::int64_t>(rows, 1));
+  pool.parallel_for(static_cast<std::size_t>((rows + tile - 1) / tile), [&](std::size_t index, int) {
+    const std::int64_t first = static_cast<std::int64_t>(index) * tile;
+    f(first, std::min(tile, rows - first));
+  });
+}
+
+}  // namespace
+
+Result<PackedWeights> PackedWeights::make(const Model& student, const Parameters& parameters, std::string_view level,
+                                          const ImportanceMatrix* importance, kernels::ThreadPool& pool) {
+  RETORT_TRY(const LevelPlan plan, plan_level(student, level, importance != nullptr));
+  PackedWeights out(pool);
+  const bool int8 = level == "INT8";
+  for (const TensorPlan& tensor : plan.tensors) {
+    const Parameter& parameter = parameters[static_cast<std::size_t>(tensor.weight)];
+    const bool integer = tensor.type == TensorType::kI8 && is_linear(student.graph, tensor.weight);
+    if (parameter.shape.size() != 2 || (!int8 && !fields_of(tensor.type))) continue;
+    Packed weight{.id = tensor.weight, .type = !int8 || integer ? tensor.type : TensorType::kF16, .rows = parameter.shape[0], .columns = parameter.shape[1]};
+    weight.blocks.resize(static_cast<std::size_t>(weight.rows) * row_bytes(weight.type, static_cast<std::size_t>(weight.columns)));
+    if (integer) weight.row_scales.resize(static_cast<std::size_t>(weight.rows));
+    if (importance) {
+      const auto found = importance->columns.find(tensor.name);
+      if (found != importance->columns.end() && static_cast<std::int64_t>(found->second.size()) == weight.columns) weight.importance = found->second;
+    }
+    RETORT_TRY(weight.decoded, AlignedBuffer::allocate(parameter.elements * sizeof(float), "decoded weights"));
+    out.places_[weight.id] = out.list_.size();
+    out.list_.push_back(std::move(weight));
+  }
+  if (out.list_.empty())
+    return Error{.code = ErrorCode::kUnsupported, .place = std::string(level), .expected = "a level that packs weights of this model", .found = "one that packs none"};
+  return out;
+}
+
+void PackedWeights::decode(const Packed& weight, std::int64_t first_row, std::int64_t rows, const std::byte* blocks, float* out) const {
+  kernels::decode(weight.type, blocks, out, static_cast<std::size_t>(rows * weight.columns));
+  for (std::int64_t r = 0; !weight.row_scales.empty() && r < rows; ++r)
+    for (std::int64_t i = 0; i < weight.columns; ++i) out[r * weight.columns + i] *= weight.row_scales[static_cast<std::size_t>(first_row + r)];
+}
+
+Result<void> PackedWeights::round(Parameters& parameters, const JobContext& job) {
+  for (Packed& weight : list_) {
+    Parameter& parameter = parameters[static_cast<std::size_t>(weight.id)];
+    const std::span<const float> masters(parameter.value(), parameter.elements);
+    RETORT_TRY(QuantizedTensor made, quantize_tensor({.source_type = TensorType::kF32, .source = std::as_bytes(masters), .rows = weight.rows,
+                                                      .columns = weight.columns, .importance = weight.importance, .target_type = weight.type},
+                                                     parameter.name, *pool_, job));
+    weight.blocks = std::move(made.data);
+    weight.row_scales = std::move(made.row_scales);
+    const std::size_t bytes = row_bytes(weight.type, static_cast<std::size_t>(weight.columns));
+    float* const to = weight.decoded.as<float>();
+    for_tiles(*pool_, weight.rows, weight.columns, [&](std::int64_t first, std::int64_t rows) {
+      decode(weight, first, rows, weight.blocks.data() + static_cast<std::size_t>(first) * bytes, to + first * weight.columns);
+    });
+    parameter.data = to;
+    weight.handle = {.type = weight.type, .shape = parameter.shape, .data = weight.blocks, .row_scales = weight.row_scales, .keep_alive = {}};
+  }
+  return {};
+}
+
+// One factor a block for its scale and, where it has one, one for its offset; I8: one a row.
+Result<void> PackedWeights::hold(Packed& weight, Parameters& parameters) {
+  const ScaleFields* const fields = fields_of(weight.type);
+  const std::size_t size = traits(weight.type).block_bytes, count = fields ? weight.blocks.size() / size : weight.row_scales.size();
+  const bool both = fields && fields->offset != kNone;
+  weight.first.resize(count);
+  if (both) weight.second.resize(count);
+  for (std::size_t b = 0; b < count; ++b) {
+    weight.first[b] = fields ? get_half(weight.blocks.data() + b * size, fields->scale) : weight.row_scales[b];
+    if (both) weight.second[b] = get_half(weight.blocks.data() + b * size, fields->offset);
+  }
+  const std::string name = parameters[static_cast<std::size_t>(weight.id)].name + ".factors";
+  RETORT_TRY(weight.factors, parameters.add(name, {static_cast<std::int64_t>(both ? 2 * count : count)}));
+  Parameter& factors = parameters[weight.factors];
+  std::fill_n(factors.value(), factors.elements, 1.0f);
+  return {};
+}
+
+Result<void> PackedWeights::hold_codes(Parameters& parameters) {
+  held_ = true;
+  for (Packed& weight : list_) {
+    if (weight.row_scales.empty() && !fields_of(weight.type)) continue;   // dense
+    RETORT_CHECK(hold(weight, parameters));
+    parameters[static_cast<std::size_t>(weight.id)].derived = true;
+  }
+  // Matrices that no level packs stay as they are; norms, biases and other vectors train on.
+  for (Parameter& parameter : parameters)
+    if (!parameter.derived && parameter.shape.size() >= 2) parameter.trainable = false;
+  return {};
+}
+
+// d/df of Σ gradient · weight, where the weight is f1 · (its part from the scale) + f2 · (its part from the offset), as the
+// file's rounded scale has it now.
+void PackedWeights::fold(const Packed& weight, Parameters& parameters) const {
+  const float* const gradient = parameters[static_cast<std::size_t>(weight.id)].gradient.as<float>();
+  const float* const now = weight.decoded.as<float>();
+  Parameter& factors = parameters[weight.factors];
+  float* const to = factors.gradient.as<float>();
+  factors.fresh = false;
+  const ScaleFields* const fields = fields_of(weight.type);
+  if (!fields) {
+    for_tiles(*pool_, weight.rows, weight.columns, [&](std::int64_t first, std::int64_t rows) {
+      for (std::int64_t r = first; r < first + rows; ++r) {
+        double sum = 0;
+        for (std::int64_t i = r * weight.columns; i < (r + 1) * weight.columns; ++i) sum += static_cast<double>(gradient[i]) * static_cast<double>(now[i]);
+        const float current = weight.row_scales[static_cast<std::size_t>(r)];
+        to[r] = current == 0 ? 0.0f : static_cast<float>(sum) * weight.first[static_cast<std::size_t>(r)] / current;
+      }
+    });
+    return;
+  }
+  const std::size_t width = traits(weight.type).block_size, size = traits(weight.type).block_bytes, count = weight.first.size();
+  const std::size_t row = row_bytes(weight.type, static_cast<std::size_t>(weight.columns)), in_row = row / size;
+  for_tiles(*pool_, weight.rows, weight.columns, [&](std::int64_t first, std::int64_t rows) {
+    std::vector<std::byte> block(size);
+    std::vector<float> part(width);
+    for (std::size_t b = static_cast<std::size_t>(first) * in_row; b < static_cast<std::size_t>(first + rows) * in_row; ++b) {
+      const float *const slope = gradient + b * width, *value = now + b * width;
+      const std::byte* const from = weight.blocks.data() + b * size;
+      double whole = 0, scaled = 0;
+      for (std::size_t i = 0; i < width; ++i) whole += static_cast<double>(slope[i]) * static_cast<double>(value[i]);
+      scaled = whole;
+      if (!weight.second.empty()) {
+        std::memcpy(block.data(), from, size);
+        put_half(block.data(), fields->offset, 0);
+        kernels::decode(weight.type, block.data(), part.data(), width);
+        scaled = 0;
+        for (std::size_t i = 0; i < width; ++i) scaled += static_cast<double>(slope[i]) * static_cast<double>(part[i]);
+        const float current = get_half(from, fields->offset);
+        to[count + b] = current == 0 ? 0.0f : static_cast<float>(whole - scaled) * weight.second[b] / current;
+      }
+      const float current = get_half(from, fields->scale);
+      to[b] = current == 0 ? 0.0f : static_cast<float>(scaled) * weight.first[b] / current;
+    }
+  });
+}
+
+// Scales = those that were held, times their factors, rounded as the file holds them.
+void PackedWeights::scale(Packed& weight, Parameters& parameters) const {
+  const float* const factor = parameters[weight.factors].value();
+  const ScaleFields* const fields = fields_of(weight.type);
+  const std::size_t row = row_bytes(weight.type, static_cast<std::size_t>(weight.columns)), size = traits(weight.type).block_bytes;
+  const std::size_t in_row = fields ? row / size : 1, count = weight.first.size();
+  float* const to = weight.decoded.as<float>();
+  for_tiles(*pool_, weight.rows, weight.columns, [&](std::int64_t first, std::int64_t rows) {
+    for (std::size_t b = static_cast<std::size_t>(first) * in_row; b < static_cast<std::size_t>(first + rows) * in_row; ++b) {
+      if (!fields) {
+        weight.row_scales[b] = weight.first[b] * factor[b];
+        continue;
+      }
+      put_half(weight.blocks.data() + b * size, fields->scale, weight.first[b] * factor[b]);
+      if (!weight.second.empty()) put_half(weight.blocks.data() + b * size, fields->offset, weight.second[b] * factor[count + b]);
+    }
+    decode(weight, first, rows, weight.blocks.data() + static_cast<std::size_t>(first) * row, to + first * weight.columns);
+  });
+}
+
+void PackedWeights::before_step(Parameters& parameters) const {
+  if (!held_) return;
+  for (const Packed& weight : list_)
+    if (weight.factors != kNone && !parameters[static_cast<std::size_t>(weight.id)].fresh) fold(weight, parameters);
+}
+
+Result<void> PackedWeights::after_step(Parameters& parameters, const JobContext& job) {
+  if (!held_) return round(parameters, job);
+  for (Packed& weight : list_)
+    if (weight.factors != kNone) scale(weight, parameters);
+  return {};
+}
+
+const WeightHandle* PackedWeights::handle(WeightId id) const noexcept {
+  const auto found = places_.find(id);
+  return found == places_.end() ? nullptr : &list_[found->second].handle;
+}
+
+std::uint64_t PackedWeights::bytes() const noexcept {
+  std::uint64_t sum = 0;
+  for (const Packed& weight : list_) sum += weight.blocks.size() + weight.row_scales.size() * sizeof(float);
+  return sum;
+}
+
+}  // namespace retort::distill

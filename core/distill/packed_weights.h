@@ -1,0 +1,67 @@
+// PackedWeights: the blocks that a level packs a student's matrices into, between the master copies and what is computed
+// with. Two ways to train them:
+//   round    the masters move; after every step they are packed anew and decoded, and gradients go straight through to
+//            them (Bengio et al. 2013; quantization-aware training).
+//   scales   the codes stay; each block's scale (and offset) moves by a factor of its own, rounded as the file holds it.
+//            With norms and biases that is all that trains: the file keeps its size ("repair").
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "core/distill/parameters.h"
+#include "core/quantize/importance.h"
+#include "core/quantize/levels.h"
+
+namespace retort::distill {
+
+class PackedWeights {
+ public:
+  // Which weights `level` packs, and as what. INT8 takes the linears, as compressed-tensors files do, and rounds
+  // other matrices to F16; a GGUF level packs every matrix that llama.cpp packs. `importance` may be null; it must outlive this.
+  // Errors: those of plan_level, kOutOfMemory.
+  static Result<PackedWeights> make(const Model& student, const Parameters& parameters, std::string_view level,
+                                    const ImportanceMatrix* importance, kernels::ThreadPool& pool);
+
+  // Packs the masters; the parameters' data are the decoded blocks from here on. Errors: kNonFinite, kCanceled.
+  Result<void> round(Parameters& parameters, const JobContext& job);
+  // From now on only factors of scales, norms and biases train. After round(). Errors: kOutOfMemory.
+  Result<void> hold_codes(Parameters& parameters);
+
+  // What a trainer calls: the factors' gradients from the weights', before a step; the decoded blocks, after one.
+  void before_step(Parameters& parameters) const;
+  Result<void> after_step(Parameters& parameters, const JobContext& job);
+
+  // The form of a weight that a level rounds; null for the others.
+  const WeightHandle* handle(WeightId id) const noexcept;
+  std::size_t size() const noexcept { return list_.size(); }
+  std::uint64_t bytes() const noexcept;   // of all blocks and row scales
+
+ private:
+  struct Packed {
+    WeightId id = kNoWeight;
+    TensorType type = TensorType::kF32;
+    std::int64_t rows = 0, columns = 0;
+    std::vector<float> importance{};
+    std::vector<std::byte> blocks{};
+    std::vector<float> row_scales{};             // I8 only
+    AlignedBuffer decoded{};
+    std::size_t factors = SIZE_MAX;              // the parameter with this weight's factors, once codes are held
+    std::vector<float> first{}, second{};        // scales and offsets when they were held
+    WeightHandle handle{};
+  };
+
+  explicit PackedWeights(kernels::ThreadPool& pool) : pool_(&pool) {}
+  void decode(const Packed& weight, std::int64_t first_row, std::int64_t rows, const std::byte* blocks, float* out) const;
+  Result<void> hold(Packed& weight, Parameters& parameters);
+  void scale(Packed& weight, Parameters& parameters) const;
+  void fold(const Packed& weight, Parameters& parameters) const;
+
+  kernels::ThreadPool* pool_;
+  std::vector<Packed> list_;
+  std::map<WeightId, std::size_t> places_;
+  bool held_ = false;
+};
+
+}  // namespace retort::distill

@@ -1,0 +1,208 @@
+// Weights that are packed while they train: straight through, and scales alone; whole recipes of several stages.
+#include <QTemporaryDir>
+
+#include <nlohmann/json.hpp>
+
+#include "../model/tiny_model.h"
+#include "core/base/files.h"
+#include "core/distill/distill.h"
+#include "core/distill/packed_weights.h"
+#include "core/formats/writers.h"
+#include "vectors.h"
+
+using namespace retort;
+using namespace retort::distill;
+using namespace retort::vectors;
+
+namespace {
+
+double product(const float* a, const float* b, std::size_t n) {
+  double sum = 0;
+  for (std::size_t i = 0; i < n; ++i) sum += static_cast<double>(a[i]) * static_cast<double>(b[i]);
+  return sum;
+}
+
+}  // namespace
+
+class PackedTest : public QObject {
+  Q_OBJECT
+
+ private slots:
+  void initTestCase() {
+    QVERIFY(folder_.isValid());
+    qputenv("XDG_CACHE_HOME", path("cache").c_str());
+    tiny::Spec spec;
+    spec.layers = 2;
+    spec.hidden = 256;
+    spec.head_dim = 64;
+    spec.feed_forward = 256;
+    spec.tied = true;
+    const auto owner = tiny::make(spec);
+    std::filesystem::create_directories(path("teacher"));
+    std::vector<TensorToWrite> tensors;
+    for (const TensorEntry& t : owner->tensors)
+      tensors.push_back({t.name, t.shape, t.type, [data = t.data] { return Result<std::span<const std::byte>>(data); }});
+    must(write_safetensors(path("teacher/model.safetensors"), tensors, {}));
+    must(write_text_file(path("teacher/config.json"), owner->config_json));
+    nlohmann::json vocabulary = {{" ", 0}, {"?", 1}};
+    for (int i = 0; i < 26; ++i) vocabulary[std::string(1, static_cast<char>('a' + i))] = i + 2;
+    const nlohmann::json tokenizer = {{"version", "1.0"}, {"added_tokens", nlohmann::json::array()}, {"normalizer", nullptr}, {"pre_tokenizer", nullptr},
+                                      {"post_processor", nullptr}, {"decoder", nullptr},
+                                      {"model", {{"type", "BPE"}, {"unk_token", "?"}, {"vocab", vocabulary}, {"merges", nlohmann::json::array()}}}};
+    must(write_text_file(path("teacher/tokenizer.json"), tokenizer.dump()));
+    std::string text;
+    std::mt19937 random(3);
+    const std::array<const char*, 6> words = {"abba", "cede", "dad", "fee", "gaga", "hedge"};
+    for (int d = 0; d < 50; ++d) {
+      std::string line;
+      for (int i = 0; i < 20; ++i) line += std::string(i == 0 ? "" : " ") + words[random() % words.size()];
+      text += nlohmann::json{{"text", line}}.dump() + "\n";
+    }
+    must(write_text_file(path("text.jsonl"), text));
+  }
+
+  // d/df of Σ gradient · weight, which is linear in the factors, against differences of what is decoded.
+  void factors_have_the_slopes_that_differences_show_data() {
+    QTest::addColumn<QString>("level");
+    for (const Level& level : levels())
+      if (level.id != "F16") QTest::newRow(std::string(level.id).c_str()) << QString::fromStdString(std::string(level.id));
+  }
+  void factors_have_the_slopes_that_differences_show() {
+    QFETCH(QString, level);
+    const Model model = must(open_model(path("teacher")));
+    kernels::ThreadPool pool(2);
+    Parameters parameters = must(Parameters::from_model(model, false, pool));
+    PackedWeights packed = must(PackedWeights::make(model, parameters, level.toStdString(), nullptr, pool));
+    must(packed.round(parameters, {}));
+    must(packed.hold_codes(parameters));
+    must(parameters.make_gradients());
+    std::size_t compared = 0;
+    for (std::size_t id = 0; id < model.weights.size(); ++id) {
+      if (!packed.handle(static_cast<WeightId>(id))) continue;
+      Parameter& weight = parameters[id];
+      QVERIFY(weight.derived && !weight.stepped());
+      const std::vector<float> slope = random_floats(weight.elements, static_cast<std::uint32_t>(id));
+      std::ranges::copy(slope, weight.gradients().begin());
+      weight.fresh = false;
+      packed.before_step(parameters);
+      const auto own = std::find_if(parameters.begin(), parameters.end(), [&](const Parameter& p) { return p.name == weight.name + ".factors"; });
+      QVERIFY(own != parameters.end());
+      const std::vector<float> found(own->gradients().begin(), own->gradients().end());
+      double length = 0;
+      for (const float g : found) length = std::max(length, static_cast<double>(std::abs(g)));
+      for (std::size_t f = 0; f < own->elements; f += own->elements / 5 + 1) {
+        double sums[2];
+        for (int side = 0; side < 2; ++side) {
+          own->value()[f] = side == 0 ? 0.5f : 1.5f;
+          must(packed.after_step(parameters, {}));
+          sums[side] = product(slope.data(), weight.data, weight.elements);
+        }
+        own->value()[f] = 1;
+        must(packed.after_step(parameters, {}));
+        QVERIFY(near(static_cast<double>(found[f]), sums[1] - sums[0], 2e-3 * length + 1e-6, weight.name.c_str()));
+        ++compared;
+      }
+      weight.fresh = true;
+    }
+    QVERIFY(compared > 10);
+  }
+
+  // What is computed with is the packed master, and the file holds exactly that.
+  void the_file_holds_what_was_trained_data() {
+    QTest::addColumn<QString>("kind");
+    QTest::newRow("qat") << "qat";
+    QTest::newRow("quantize") << "quantize";
+    QTest::newRow("repair") << "repair";
+  }
+  void the_file_holds_what_was_trained() {
+    QFETCH(QString, kind);
+    DistillRecipe recipe = recipe_of({});
+    recipe.stages.clear();
+    recipe.stages.push_back({.kind = kind == "qat" ? StageKind::kQat : StageKind::kQuantize, .level = "INT8"});
+    if (kind == "repair") recipe.stages.push_back({.kind = StageKind::kRepair, .steps = 6});
+    const DistillReport report = must(distill::distill(recipe, path("int8") / kind.toStdString(), 2, {}));
+    const Model back = must(open_model(report.student.output));
+    QVERIFY(back.weights[static_cast<std::size_t>(back.find_weight("blk.0.ffn_up.weight"))].coded != nullptr);
+    // The loss of the file is the loss that the last stage ended with.
+    const Model teacher = must(open_model(path("teacher")));
+    kernels::ThreadPool pool(1);
+    Parameters mine = must(Parameters::from_model(back, false, pool)), theirs = must(Parameters::from_model(teacher, true, pool));
+    const std::vector<std::int64_t> kept = {0, 1};
+    auto objective = must(Objective::make(back, mine, &teacher, &theirs, kept, recipe.loss, false, pool));
+    const TrainingData data = must(read_text(recipe.data, recipe.training.seed, *teacher.tokenizer, {}));
+    const BatchLoss loss = must(validate(*objective, data.validation, 8, {}));
+    QVERIFY(report.stages.back().after);
+    QVERIFY(near(loss.loss, report.stages.back().after->loss, 1e-3 * loss.loss + 1e-5, "loss"));
+  }
+
+  // Stopped in every stage and started again: the same bytes; damage falls from rounding to repair.
+  void stages_resume_to_the_same_student() {
+    const DistillRecipe recipe = recipe_of({{.kind = StageKind::kDistill, .steps = 12}, {.kind = StageKind::kQat, .level = "INT8", .steps = 6},
+                                            {.kind = StageKind::kRepair, .steps = 8}});
+    const DistillReport whole = must(distill::distill(recipe, path("whole"), 2, {}));
+    QCOMPARE(whole.stages.size(), std::size_t{3});
+    QVERIFY(whole.stages[1].bytes < whole.stages[0].bytes);
+    QCOMPARE(whole.stages[2].bytes, whole.stages[1].bytes);
+    QVERIFY(whole.stages[2].after->loss <= whole.stages[1].after->loss);
+    for (const std::int64_t after : {4, 9, 3}) {
+      JobContext job;
+      std::int64_t steps = 0;
+      const auto stopped = distill::distill(recipe, path("parts"), 1, job, [&](const CurvePoint& point) {
+        if (!point.validation && ++steps == after) job.stop();
+      });
+      QCOMPARE(stopped.error().code, ErrorCode::kCanceled);
+    }
+    const DistillReport rest = must(distill::distill(recipe, path("parts"), 2, {}));
+    QVERIFY(must(read_text_file(rest.student.output / "model.safetensors")) == must(read_text_file(whole.student.output / "model.safetensors")));
+    QVERIFY(!std::filesystem::exists(path("parts.training")));
+  }
+
+  void rounding_is_undone_by_repair() {
+    const DistillRecipe recipe = recipe_of({{.kind = StageKind::kQuantize, .level = "INT8"}, {.kind = StageKind::kRepair, .steps = 20}});
+    const DistillReport report = must(distill::distill(recipe, path("repaired"), 2, {}));
+    QVERIFY(report.stages[1].after->divergence <= report.stages[0].after->divergence);
+  }
+
+  void stages_are_checked() {
+    const std::pair<const char*, const char*> wrong[] = {
+        {R"([{"kind": "quantize"}])", "stages[0].level"}, {R"([{"kind": "quantize", "level": "Q9"}])", "stages[0].level"},
+        {R"([{"kind": "quantize", "level": "F16"}])", "stages[0].level"}, {R"([{"kind": "quantize", "level": "Q4_0", "steps": 3}])", "stages[0]"},
+        {R"([{"kind": "repair"}])", "stages[0].kind"}, {R"([{"kind": "quantize", "level": "INT8"}, {"kind": "distill"}])", "stages[1].kind"},
+        {R"([{"kind": "qat", "level": "INT8"}, {"kind": "quantize", "level": "Q4_0"}])", "stages[1].kind"},
+        {R"([{"kind": "distill", "level": "INT8"}])", "stages[0].level"}, {R"([{"kind": "qat", "level": "INT8", "importance": true}])", "stages[0].importance"}};
+    for (const auto& [stages, where] : wrong) {
+      DistillRecipe recipe = must(distill_recipe_from_json(fmt::format(R"({{"teacher": "t", "data": {{"train": "d"}}, "stages": {}}})", stages)));
+      const auto checked = check_recipe(recipe);
+      QVERIFY2(!checked.ok(), stages);
+      QCOMPARE(checked.error().place, std::string(where));
+    }
+    for (const char* unread : {R"([])", R"([{"level": "INT8"}])", R"([{"kind": "shrink"}])", R"([{"kind": "qat", "levl": "INT8"}])", R"([{"kind": "repair", "rate": 0}])"})
+      QCOMPARE(distill_recipe_from_json(fmt::format(R"({{"stages": {}}})", unread)).error().code, ErrorCode::kBadRecipe);
+    const DistillRecipe recipe = recipe_of({{.kind = StageKind::kQat, .level = "Q4_K_M", .importance = true, .steps = 3}, {.kind = StageKind::kRepair, .epochs = 0.5, .rate = 0.01}});
+    QCOMPARE(distill_recipe_to_json(must(distill_recipe_from_json(distill_recipe_to_json(recipe)))), distill_recipe_to_json(recipe));
+    // INT8 is written as a folder, other levels as GGUF.
+    QCOMPARE(distill::distill(recipe_of({{.kind = StageKind::kQat, .level = "INT8"}}), path("x.gguf"), 1, {}).error().code, ErrorCode::kBadArgument);
+    QCOMPARE(distill::distill(recipe_of({{.kind = StageKind::kQat, .level = "Q4_0"}}), path("x"), 1, {}).error().code, ErrorCode::kBadArgument);
+  }
+
+ private:
+  std::filesystem::path path(const char* part) const { return std::filesystem::path(folder_.path().toStdString()) / part; }
+
+  DistillRecipe recipe_of(std::vector<TrainStage> stages) const {
+    DistillRecipe recipe;
+    recipe.teacher = path("teacher");
+    recipe.data = {.train = path("text.jsonl"), .validation_share = 0.1, .context = 32};
+    recipe.loss.logits = {.forward_kl = 1, .temperature = 1};
+    recipe.training.steps = 6;
+    recipe.training.batch = 4;
+    recipe.training.rate = 1e-4;
+    recipe.training.validate_every = 2;
+    recipe.stages = std::move(stages);
+    return recipe;
+  }
+
+  QTemporaryDir folder_;
+};
+
+QTEST_APPLESS_MAIN(PackedTest)
+#include "packed_test.moc"
