@@ -68,8 +68,9 @@ Result<std::vector<TokenId>> parse_ids(const std::string& text) {
   return ids;
 }
 
-// Pieces and texts may hold bytes that are no UTF-8; JSON shows those as U+FFFD.
-std::string to_text(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
+// Pieces and texts may hold bytes that are no UTF-8; JSON shows those as U+FFFD. Only ASCII is written: many readers of lines
+// also end one at U+2028 or U+0085, which texts contain.
+std::string to_text(const Json& json) { return json.dump(-1, ' ', true, Json::error_handler_t::replace); }
 
 Json described(const Tokenizer& tokenizer, const std::vector<TokenId>& ids, const Options& options) {
   Json pieces = Json::array();
