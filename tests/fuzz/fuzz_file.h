@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/formats/checkpoint.h"
+#include "fuzz_target.h"
 
 namespace retort::fuzz {
 

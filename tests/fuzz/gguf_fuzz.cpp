@@ -2,7 +2,7 @@
 #include "core/model/model.h"
 #include "fuzz_file.h"
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+RETORT_FUZZ_TARGET(gguf) {
   const retort::fuzz::MemoryFile file(data, size);
   auto opened = retort::open_checkpoint(file.path());
   if (!opened.ok()) return 0;

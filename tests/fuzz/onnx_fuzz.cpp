@@ -25,7 +25,7 @@ retort::Result<Session::Values> ones(Session& session) {
 
 }  // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+RETORT_FUZZ_TARGET(onnx) {
   const retort::fuzz::MemoryFile memory(data, size);
   const auto file = open_onnx(memory.path());
   if (!file.ok()) return 0;

@@ -2,8 +2,9 @@
 #include <span>
 
 #include "core/formats/pickle.h"
+#include "fuzz_target.h"
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+RETORT_FUZZ_TARGET(pickle) {
   static_cast<void>(retort::formats::read_pickle(std::as_bytes(std::span(data, size)), "fuzz").ok());
   return 0;
 }

@@ -1,7 +1,7 @@
 // The PyTorch reader: zip directory and pickle.
 #include "fuzz_file.h"
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+RETORT_FUZZ_TARGET(pytorch) {
   const retort::fuzz::MemoryFile file(data, size);
   const auto opened = retort::open_checkpoint(file.path());
   if (!opened.ok()) return 0;

@@ -1,7 +1,7 @@
 // The safetensors reader.
 #include "fuzz_file.h"
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+RETORT_FUZZ_TARGET(safetensors) {
   const retort::fuzz::MemoryFile file(data, size);
   const auto opened = retort::open_safetensors(file.path());
   if (!opened.ok()) return 0;

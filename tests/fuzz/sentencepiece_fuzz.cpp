@@ -2,8 +2,9 @@
 #include <string_view>
 
 #include "core/text/sentencepiece.h"
+#include "fuzz_target.h"
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+RETORT_FUZZ_TARGET(sentencepiece) {
   const std::string_view bytes(reinterpret_cast<const char*>(data), size);
   const auto tokenizer = retort::text::tokenizer_from_sentencepiece(bytes, R"({"tokenizer_class":"T5Tokenizer"})", "");
   if (!tokenizer.ok()) return 0;
