@@ -191,6 +191,12 @@ std::string method_of(const json& config) {
 
 }  // namespace
 
+std::vector<std::string_view> quantization_methods() {
+  std::vector<std::string_view> names;
+  for (const Method& method : kMethods) names.push_back(method.name);
+  return names;
+}
+
 Result<void> assemble_quantized(Checkpoint& checkpoint, const std::string& quantize_config) {
   RETORT_TRY(const json config, find_config(checkpoint, quantize_config));
   if (config.is_null()) return {};
@@ -198,12 +204,10 @@ Result<void> assemble_quantized(Checkpoint& checkpoint, const std::string& quant
   PartTable table(checkpoint);
   const auto method = std::find_if(kMethods.begin(), kMethods.end(),
                                    [&](const Method& m) { return m.name == checkpoint.quantization_method; });
-  std::vector<std::string_view> names;
-  for (const Method& known : kMethods) names.push_back(known.name);
   auto assembled = method != kMethods.end()
                        ? method->assemble(config, table)
                        : Result<void>(unsupported_scheme(table, "quant_method", checkpoint.quantization_method,
-                                                         fmt::format("one of {}", fmt::join(names, ", "))));
+                                                         fmt::format("one of {}", fmt::join(quantization_methods(), ", "))));
   if (!assembled.ok() && assembled.error().code != ErrorCode::kUnsupported) return assembled;
   if (!assembled.ok()) checkpoint.quantization_problem = std::make_shared<const Error>(assembled.error());
   table.finish();

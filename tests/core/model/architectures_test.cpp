@@ -1,5 +1,4 @@
 // The architectures of tests/data/models against transformers: logits, hidden states, greedy tokens. Tiny models of our own.
-#include <QFile>
 #include <QTest>
 #include <algorithm>
 #include <cstring>
@@ -128,21 +127,6 @@ class ArchitecturesTest : public QObject {
       const auto last = (*session)->logits(0, 1);
       QVERIFY(last.ok());
       QVERIFY(difference(*last, std::span(all).subspan(19 * last->size(), last->size())) < kAllowed);
-    }
-  }
-
-  void the_documentation_names_every_architecture() {
-    QFile file(RETORT_SOURCE_DIR "/docs/models.md");
-    QVERIFY(file.open(QIODevice::ReadOnly));
-    const std::string text = file.readAll().toStdString();
-    for (const Architecture& architecture : architectures()) {
-      const std::size_t row = text.find("\n| " + architecture.id + " |");
-      QVERIFY2(row != std::string::npos, architecture.id.c_str());
-      const std::string line = text.substr(row + 1, text.find('\n', row + 1) - row - 1);
-      for (const std::string& name : architecture.class_names)
-        if (name.find("For") != std::string::npos && !name.starts_with("XLM") && !name.starts_with("Camembert"))
-          QVERIFY2(line.find(name) != std::string::npos, name.c_str());
-      for (const std::string& name : architecture.gguf_names) QVERIFY2(line.find("| " + name + " |") != std::string::npos, name.c_str());
     }
   }
 
