@@ -5,6 +5,7 @@
 #include <charconv>
 #include <chrono>
 #include <cstring>
+#include <mutex>
 
 #include "core/export/llama_metadata.h"
 #include "core/formats/writers.h"
@@ -38,6 +39,32 @@ std::pair<int, std::string_view> order_of(std::string_view name) noexcept {
     if (const auto parsed = std::from_chars(begin, name.data() + name.size(), number); parsed.ec == std::errc()) layer = number;
   }
   return {layer, name};
+}
+
+// tokenizer.ggml.* of a folder, and what there is to say about it. Predicting the size of every level asks for it again and
+// again, and a large tokenizer.json takes a tenth of a second: that of the checkpoint asked for last is kept while it is open.
+struct TokenizerMetadata {
+  Metadata metadata;
+  std::vector<std::string> notes;
+};
+
+Result<std::shared_ptr<const TokenizerMetadata>> tokenizer_metadata(const Model& model) {
+  static std::mutex mutex;
+  static std::weak_ptr<const Checkpoint> checkpoint;
+  static std::shared_ptr<const TokenizerMetadata> kept;
+  static std::int64_t vocabulary = 0;   // the metadata pads the pieces to the embedding's rows
+  static std::string chat_template;
+  const std::lock_guard lock(mutex);
+  if (kept && checkpoint.lock() == model.checkpoint && vocabulary == model.config.vocabulary &&
+      chat_template == model.chat_template)
+    return kept;
+  auto made = std::make_shared<TokenizerMetadata>();
+  RETORT_CHECK(add_tokenizer_metadata(model, made->metadata, made->notes));
+  checkpoint = model.checkpoint;
+  vocabulary = model.config.vocabulary;
+  chat_template = model.chat_template;
+  kept = made;
+  return kept;
 }
 
 class GgufExporter {
@@ -175,7 +202,9 @@ class GgufExporter {
         return Error{.code = ErrorCode::kUnsupported, .file = model_.checkpoint->path.string(), .place = "architecture",
                      .expected = "llama", .found = model_.config.architecture};
       RETORT_TRY(metadata_, llama_metadata(model_, notes_));
-      RETORT_CHECK(add_tokenizer_metadata(model_, metadata_, notes_));
+      RETORT_TRY(const auto tokenizer, tokenizer_metadata(model_));
+      for (const auto& [key, value] : tokenizer->metadata.entries()) metadata_.append(key, value);
+      notes_.insert(notes_.end(), tokenizer->notes.begin(), tokenizer->notes.end());
     } else {
       metadata_ = model_.checkpoint->metadata;
     }

@@ -43,8 +43,9 @@ void add_levels(const Model& model, const InspectOptions& options, Inspection& o
   }
 }
 
-void add_tokenizer(const Checkpoint& checkpoint, Inspection& out) {
-  const auto tokenizer = load_tokenizer(checkpoint);
+// The model's, where it was bound with one; else whatever there is, or the reason why not.
+void add_tokenizer(const Checkpoint& checkpoint, const std::shared_ptr<const Tokenizer>& bound, Inspection& out) {
+  const auto tokenizer = bound ? Result<std::shared_ptr<const Tokenizer>>(bound) : load_tokenizer(checkpoint);
   if (tokenizer.ok()) {
     out.tokenizer_kind = (*tokenizer)->kind();
     out.tokenizer_size = (*tokenizer)->size();
@@ -74,9 +75,8 @@ Result<Inspection> inspect_checkpoint(std::shared_ptr<const Checkpoint> checkpoi
   out.context = options.context;
   out.machine_memory = options.machine_memory != 0 ? options.machine_memory : describe_hardware().memory_bytes;
   std::uint64_t tensor_bytes = checkpoint->tensor_bytes();
-  add_tokenizer(*checkpoint, out);
-
   auto model = bind_model(checkpoint);
+  add_tokenizer(*checkpoint, model.ok() ? model->tokenizer : nullptr, out);
   if (model.ok()) {
     out.config = model->config;
     out.architecture = model->config.architecture;

@@ -5,6 +5,8 @@
 #include <cmath>
 #include <map>
 
+#include "core/formats/sampled_reads.h"
+
 namespace retort {
 namespace {
 
@@ -87,6 +89,7 @@ std::optional<TensorType> grid_of_tensor(const TensorEntry& tensor, double unit)
   const std::int64_t blocks = blocks_per_row * tensor.rows();
   std::array<int, kTypes> found{};
   int judged = 0, on_grid = 0;
+  const formats::SampledReads sampled(tensor.data);
   for (std::int64_t i = 0; i < std::min(blocks, kBlocksPerTensor); ++i) {
     // Evenly spread, so that padding rows or a strange corner don't decide.
     const std::int64_t block = blocks * i / std::min(blocks, kBlocksPerTensor);
