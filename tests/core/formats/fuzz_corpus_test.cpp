@@ -1,5 +1,6 @@
 // The inputs that fuzzing left behind (tests/data/fuzz/TARGET: one for each path through a reader, and what once was a
-// finding), and seeded changes of them. Each must be read to an answer; the sanitizers see the rest.
+// finding), and seeded changes of them. Each must be read to an answer; the sanitizers see the rest. RETORT_FUZZ_CHANGES=N
+// makes N changes of each input instead of a few; RETORT_FUZZ_SEED starts them elsewhere.
 #include <QTest>
 #include <algorithm>
 #include <filesystem>
@@ -36,6 +37,8 @@ constexpr Named kTargets[] = {
     {"tokenizer", fuzz::tokenizer},
 };
 constexpr int kChangesPerInput = 40;
+
+int number_of(const char* variable, int otherwise) { return qEnvironmentVariableIsSet(variable) ? qEnvironmentVariableIntValue(variable) : otherwise; }
 
 // A few bytes set, taken out, doubled or taken from elsewhere in the input.
 std::string changed(std::string bytes, std::mt19937& random) {
@@ -75,13 +78,15 @@ class FuzzCorpusTest : public QObject {
       files.push_back(entry.path());
     std::sort(files.begin(), files.end());
     QVERIFY(!files.empty());
-    std::mt19937 random(7);
+    const int changes = number_of("RETORT_FUZZ_CHANGES", kChangesPerInput);
+    std::mt19937 random(static_cast<unsigned>(number_of("RETORT_FUZZ_SEED", 7)));
     for (const auto& file : files) {
       const std::string bytes = test::get_file(file);
       run(named.run, bytes);
-      for (int i = 0; i < kChangesPerInput; ++i) run(named.run, changed(bytes, random));
+      for (int i = 0; i < changes; ++i) run(named.run, changed(bytes, random));
     }
     run(named.run, "");
+    qInfo("%zu inputs, %zu executions", files.size(), 1 + files.size() * (1 + static_cast<std::size_t>(changes)));
   }
 };
 

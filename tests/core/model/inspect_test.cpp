@@ -5,6 +5,7 @@
 #include "core/base/error_text.h"
 #include "core/formats/checkpoint.h"
 #include "core/model/inspect.h"
+#include "format_files.h"
 #include "kernels/api/half.h"
 
 using namespace retort;
@@ -114,14 +115,22 @@ class InspectTest : public QObject {
     }
   }
 
+  // Its tensors, tokenizer and sizes are still told.
   void describesWhatItCannotRun() {
-    const QByteArray shared = qgetenv("RETORT_SHARED");
-    if (shared.isEmpty()) QSKIP("RETORT_SHARED names no folder of shared references");
-    const auto found = inspect(std::filesystem::path(shared.toStdString()) / "models" / "bert-mlm", {});
+    const std::filesystem::path folder = RETORT_TEST_DATA "/micro-llama-hf";
+    const test::Scratch scratch;
+    for (const char* name : {"model.safetensors", "tokenizer.json", "tokenizer_config.json"})
+      test::put_file(scratch / name, test::get_file(folder / name));
+    std::string config = test::get_file(folder / "config.json");
+    const std::size_t at = config.find("LlamaForCausalLM");
+    QVERIFY(at != std::string::npos);
+    test::put_file(scratch / "config.json", config.replace(at, 16, "NobodysForCausalLM"));
+    const auto found = inspect(scratch.root(), {});
     QVERIFY2(found.ok(), found ? "" : error_text(found.error()).c_str());
-    QVERIFY(found->cannot_run);
+    QVERIFY(found->cannot_run && found->cannot_run->found.find("Nobodys") != std::string::npos);
     QVERIFY(found->levels.empty());
     QVERIFY(found->parameters > 0);
+    QCOMPARE(found->tokenizer_kind, std::string("bpe"));
   }
 };
 
