@@ -181,6 +181,18 @@ Result<void> check_stages(const std::vector<TrainStage>& stages) {
   return {};
 }
 
+// What is given must do something.
+Result<void> check_effect(const DistillRecipe& recipe) {
+  const StudentDesign& student = recipe.student;
+  if (!student.kept.empty() && student.layers > 0 && student.layers != static_cast<std::int64_t>(student.kept.size()))
+    return bad("student.layers", fmt::format("{}, as kept has, or 0", student.kept.size()), std::to_string(student.layers));
+  if (!recipe.data.unlabelled.empty() && !recipe.loss.needs_teacher())
+    return bad("data.unlabelled", "a loss with the teacher in it", "one that needs labels");
+  if (recipe.training.patience > 0 && recipe.data.validation.empty() && recipe.data.validation_share == 0)
+    return bad("training.patience", "0 without validation texts", std::to_string(recipe.training.patience));
+  return {};
+}
+
 using R = DistillRecipe;
 constexpr double kMany = 1e9;
 
@@ -294,6 +306,7 @@ Result<void> check_recipe(const DistillRecipe& recipe) {
   if (recipe.training.epochs <= 0 && recipe.training.steps <= 0) return bad("training.epochs", "epochs or steps above 0", "neither");
   if (recipe.data.train.empty() && !recipe.loss.needs_teacher())
     return bad("loss", "a part that needs no labels, for text without labels", "cross_entropy only");
+  RETORT_CHECK(check_effect(recipe));
   if (recipe.student.most_pieces > 0 && !recipe.student.trim_vocabulary)
     return bad("student.most_pieces", "0 without trim_vocabulary", std::to_string(recipe.student.most_pieces));
   if (recipe.student.trim_vocabulary && recipe.loss.features())

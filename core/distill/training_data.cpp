@@ -165,6 +165,9 @@ Result<TrainingData> read_labelled(const DataPlan& plan, std::uint64_t seed, con
 }
 
 Result<TrainingData> read_text(const DataPlan& plan, std::uint64_t seed, const Tokenizer& tokenizer, const JobContext& job) {
+  if (plan.most_examples > 0)
+    return Error{.code = ErrorCode::kBadRecipe, .place = "data.most_examples", .expected = "0: running text has no examples to count",
+                 .found = std::to_string(plan.most_examples), .next_step = "give less text, or fewer steps"};
   TrainingData data;
   std::string train, validation;
   std::unordered_set<std::string> seen;

@@ -189,6 +189,21 @@ class DistillTest : public QObject {
       QCOMPARE(read.error().code, ErrorCode::kBadRecipe);
       QCOMPARE(read.error().place, std::string(where));
     }
+    // What would do nothing is refused, not ignored.
+    const auto refused = [&](auto&& change) {
+      DistillRecipe wrong_one = tiny_recipe();
+      change(wrong_one);
+      const auto checked = check_recipe(wrong_one);
+      return checked.ok() ? std::string() : checked.error().place;
+    };
+    QCOMPARE(refused([](DistillRecipe&) {}), std::string());
+    QCOMPARE(refused([](DistillRecipe& r) { r.student.kept = {0}; }), std::string("student.layers"));
+    QCOMPARE(refused([](DistillRecipe& r) { r.loss.logits = {.cross_entropy = 1}; r.data.unlabelled = "more"; }), std::string("data.unlabelled"));
+    QCOMPARE(refused([](DistillRecipe& r) { r.training.patience = 2; r.data.validation_share = 0; }), std::string("training.patience"));
+    QCOMPARE(refused([](DistillRecipe& r) { r.student.most_pieces = 9; }), std::string("student.most_pieces"));
+    DistillRecipe counted = tiny_recipe();
+    counted.data.most_examples = 5;
+    QCOMPARE(distill::distill(counted, path("counted"), 1, {}).error().place, std::string("data.most_examples"));
   }
 
  private:
