@@ -103,8 +103,7 @@ ComparePage::ComparePage(Services& s, QWidget* parent) : Page(s, parent) {
   split->addWidget(buildCharts());
   m_tabs = new QTabWidget;
   m_tabs->setAccessibleName(tr("Table and linked views"));
-  m_tabs->setDocumentMode(true);
-  m_tabs->tabBar()->setDrawBase(false);
+  m_tabs->setObjectName(QStringLiteral("lossTabs"));
   m_table = new CompareTable(s);
   m_tabs->addTab(m_table, tr("Table"));
   m_tabs->setCornerWidget(m_table->corner());
