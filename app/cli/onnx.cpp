@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "app/cli/onnx_values.h"
 #include "core/base/error_text.h"
 #include "core/formats/writers.h"
 #include "core/onnx/session.h"
@@ -131,46 +132,6 @@ void print_table(const OnnxFile& file, const Summary& found, bool tensors) {
     fmt::print("{:<44} {:>18} {:>5} {:>10}\n", tensor.name, shape_text(tensor.shape), traits(tensor.type).plain, human_bytes(tensor.data.size()));
 }
 
-ElementType element_of(TensorType type) noexcept {
-  switch (type) {
-    case TensorType::kF32: return ElementType::kFloat;
-    case TensorType::kF64: return ElementType::kDouble;
-    case TensorType::kI64: return ElementType::kInt64;
-    case TensorType::kI32: return ElementType::kInt32;
-    case TensorType::kI8: return ElementType::kInt8;
-    case TensorType::kU8: return ElementType::kUint8;
-    default: return ElementType::kUndefined;
-  }
-}
-
-TensorType stored_type(ElementType type) noexcept {
-  for (const TensorType candidate : {TensorType::kF64, TensorType::kI64, TensorType::kI32, TensorType::kI8, TensorType::kU8})
-    if (element_of(candidate) == type) return candidate;
-  return type == ElementType::kBool ? TensorType::kU8 : TensorType::kF32;
-}
-
-// The graph's inputs out of a safetensors file; truth values lie there as bytes.
-Result<Session::Values> read_inputs(Session& session, const std::string& path) {
-  RETORT_TRY(const std::shared_ptr<const Checkpoint> file, open_safetensors(path));
-  Session::Values out;
-  for (const ValueInfo* info : session.plan().input_infos) {
-    const TensorEntry* entry = file->find(info->name);
-    if (entry == nullptr) continue;   // the session says what is missing
-    StoredTensor stored;
-    stored.name = entry->name;
-    stored.type = element_of(entry->type);
-    if (info->type == ElementType::kBool && stored.type == ElementType::kUint8) stored.type = ElementType::kBool;
-    stored.shape = entry->shape;
-    stored.data = entry->data;
-    if (stored.type == ElementType::kUndefined)
-      return Error{.code = ErrorCode::kBadShape, .file = path, .place = entry->name, .expected = std::string(traits(info->type).plain),
-                   .found = std::string(kernels::traits(entry->type).name)};
-    RETORT_TRY(Tensor tensor, session.copy_in(stored));
-    out.emplace(info->name, std::move(tensor));
-  }
-  return out;
-}
-
 }  // namespace
 
 bool is_onnx(const std::string& path) {
@@ -193,7 +154,8 @@ Result<void> forward_onnx(const std::string& path, const std::string& input, con
                           Context& context) {
   RETORT_TRY(const auto file, open_onnx(path));
   RETORT_TRY(const auto session, Session::make(file, {.backend = options.backend, .threads = options.threads}));
-  RETORT_TRY(const Session::Values inputs, read_inputs(*session, input));
+  RETORT_TRY(const std::shared_ptr<const Checkpoint> given, open_safetensors(input));
+  RETORT_TRY(const Session::Values inputs, read_values(*session, *given));
   Session::Values outputs;
   std::vector<double> seconds;
   for (int i = 0; i < repeat; ++i) {

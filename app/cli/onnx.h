@@ -14,4 +14,11 @@ Result<void> inspect_onnx(const std::string& path, bool json, bool tensors);
 Result<void> forward_onnx(const std::string& path, const std::string& input, const std::string& output, int repeat, const CommonOptions& options,
                           Context& context);
 
+struct OnnxQuantizeOptions {
+  CommonOptions common;
+  std::string model, type, calibration, data, output;   // data: what both are compared on; "": the calibration inputs
+};
+// Writes the graph with 8-bit weights and activations, runs both and prints what that changed.
+Result<void> quantize_onnx(const OnnxQuantizeOptions& options, Context& context);
+
 }  // namespace retort::cli

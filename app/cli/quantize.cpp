@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "app/cli/list.h"
+#include "app/cli/onnx.h"
 #include "core/evaluate/data_set.h"
 #include "core/export/gguf_export.h"
 #include "core/study/budget.h"
@@ -16,7 +17,7 @@ namespace {
 
 struct Options {
   CommonOptions common;
-  std::string model, type, recipe, calibration, imatrix, output;
+  std::string model, type, recipe, calibration, imatrix, data, output;
   std::uint64_t budget = 0;
   std::int64_t context = 512, chunks = 0;
 };
@@ -126,6 +127,10 @@ void print_report(const Options& options, const Recipe& recipe, const ExportRepo
 }
 
 Result<void> run(const Options& options, Context& context) {
+  if (is_onnx(options.model) && options.recipe.empty() && options.budget == 0 && options.imatrix.empty())
+    return quantize_onnx({options.common, options.model, options.type, options.calibration, options.data, options.output}, context);
+  if (!options.data.empty())
+    return Error{.code = ErrorCode::kBadArgument, .place = "--data", .expected = "an ONNX graph", .found = "a language model", .next_step = "use `retort eval` on the written file"};
   const auto start = std::chrono::steady_clock::now();
   const int ways = !options.type.empty() + !options.recipe.empty() + (options.budget > 0);
   if (ways != 1)
@@ -153,13 +158,14 @@ Result<void> run(const Options& options, Context& context) {
 void add_quantize(CLI::App& app, Context& context) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("quantize", "Make a model smaller and write it as GGUF");
-  command->add_option("model", options->model, "GGUF file, Hugging Face folder or candidate")->required();
+  command->add_option("model", options->model, "GGUF file, Hugging Face folder, candidate or ONNX file (INT8)")->required();
   std::string names;
   for (const Level& level : levels()) names += (names.empty() ? "" : ", ") + std::string(level.id);
   command->add_option("--type", options->type, "Level: " + names);
   command->add_option("--recipe", options->recipe, "Recipe as JSON (docs/recipes.md)");
   command->add_option("--budget-bytes", options->budget, "Choose types per tensor so that the file has at most this many bytes");
-  command->add_option("--calibration", options->calibration, "Text for an importance matrix");
+  command->add_option("--calibration", options->calibration, "Text for an importance matrix; for ONNX the graph's inputs as safetensors, several sets as 0/NAME, 1/NAME …");
+  command->add_option("--data", options->data, "ONNX: inputs to compare both graphs on; without it those of --calibration");
   command->add_option("--imatrix", options->imatrix, "Importance matrix made before (llama.cpp's GGUF or .dat)")->excludes("--calibration");
   command->add_option("--context", options->context, "Tokens per calibration chunk")->check(CLI::PositiveNumber);
   command->add_option("--calibration-chunks", options->chunks, "At most this many chunks; 0: all")->check(CLI::NonNegativeNumber);

@@ -10,6 +10,7 @@ Error ProtoMessage::broken(ErrorCode code, std::string expected, std::string fou
 
 Result<std::optional<ProtoField>> ProtoMessage::next() {
   if (rest_.empty()) return std::optional<ProtoField>();
+  const std::string_view before = rest_;
   RETORT_TRY(const std::uint64_t key, varint());
   if (key >> 32 != 0 || key >> 3 == 0) return broken(ErrorCode::kCorrupt, "a protobuf field", "number " + std::to_string(key >> 3));
   ProtoField field;
@@ -31,6 +32,7 @@ Result<std::optional<ProtoField>> ProtoMessage::next() {
     case Wire::kFixed32: RETORT_CHECK(fixed(4, field)); break;
     default: return broken(ErrorCode::kCorrupt, "a protobuf wire type", std::to_string(key & 7u));
   }
+  field.raw = before.substr(0, before.size() - rest_.size());
   return std::optional(field);
 }
 

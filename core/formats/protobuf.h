@@ -20,6 +20,7 @@ struct ProtoField {
   Wire wire = Wire::kVarint;
   std::uint64_t value = 0;      // of the three kinds of numbers
   std::string_view bytes{};     // kBytes: a view into the message
+  std::string_view raw{};       // the whole field, key included
 
   bool is(std::uint32_t wanted, Wire kind) const noexcept { return number == wanted && wire == kind; }
   bool flag() const noexcept { return value != 0; }

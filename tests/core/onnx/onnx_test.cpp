@@ -7,6 +7,7 @@
 
 #include "core/base/error_text.h"
 #include "core/formats/checkpoint.h"
+#include "core/onnx/quantize.h"
 #include "core/onnx/session.h"
 #include "format_files.h"
 
@@ -217,6 +218,41 @@ class OnnxTest : public QObject {
     const auto opened = open_checkpoint(kFolder / "cases/net-cnn.onnx");
     QVERIFY(!opened.ok());
     QVERIFY(opened.error().found == "an ONNX graph");
+  }
+
+  // Both graphs of tests/data/onnx: what is written opens, and its outputs stay near the f32 ones.
+  void quantizes_statically() {
+    const Scratch scratch;
+    for (const auto& [name, nodes, bound] : {std::tuple{"net-cnn", 4u, 0.05}, std::tuple{"net-attention", 4u, 0.05}}) {
+      const auto file = open_onnx(kFolder / "cases" / (std::string(name) + ".onnx"));
+      QVERIFY(file.ok());
+      const auto session = Session::make(*file, {.threads = 1});
+      QVERIFY(session.ok());
+      const auto inputs = inputs_of(**session, *references_, name);
+      QVERIFY(inputs.ok());
+      Ranges ranges;
+      QVERIFY(observe(**session, *inputs, ranges, {}).ok());
+      const auto made = quantize_graph((*session)->plan(), ranges);
+      QVERIFY2(made.ok(), made.ok() ? "" : error_text(made.error()).c_str());
+      QCOMPARE(made->nodes, std::size_t{nodes});
+      QCOMPARE(made->kept, std::size_t{0});
+      QVERIFY(made->weight_bytes_after < made->weight_bytes_before);
+      put_file(scratch / "q.onnx", made->bytes);
+      const auto written = open_onnx(scratch / "q.onnx");
+      QVERIFY2(written.ok(), written.ok() ? "" : error_text(written.error()).c_str());
+      const auto again = Session::make(*written, {.threads = 1});
+      QVERIFY2(again.ok(), again.ok() ? "" : error_text(again.error()).c_str());
+      const auto outputs = (*again)->run(*inputs, {});
+      QVERIFY2(outputs.ok(), outputs.ok() ? "" : error_text(outputs.error()).c_str());
+      const TensorEntry* want = references_->find(std::string(name) + "/out/y");
+      const std::string far = difference(outputs->at("y"), *want, bound);
+      QVERIFY2(far.empty(), far.c_str());
+      QVERIFY2(!difference(outputs->at("y"), *want, 1e-4).empty(), "nothing was rounded");
+      // No f32 weight of a product is left in the file.
+      for (const StoredTensor& tensor : (*written)->graph.tensors)
+        QVERIFY2(!tensor.name.starts_with("w") || tensor.type == ElementType::kInt8 || tensor.shape.size() <= 1 || tensor.elements() <= 16, tensor.name.c_str());
+      QVERIFY(problems_of(**written).empty());
+    }
   }
 
   // Every cut, then seeded mutations, of files that hold all kinds of fields: an answer each time, within the memory's limit.

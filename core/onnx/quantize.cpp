@@ -1,0 +1,275 @@
+#include "core/onnx/quantize.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <set>
+#include <unordered_map>
+#include <utility>
+
+#include "core/formats/byte_reader.h"
+#include "core/formats/protobuf.h"
+#include "core/formats/protobuf_writer.h"
+
+namespace retort::onnx {
+namespace {
+
+using formats::for_fields;
+using formats::ProtoField;
+using formats::ProtoWriter;
+using formats::Wire;
+
+// Where the output channels of a node's weight (input 1) stand; nullopt: not a node that is quantized.
+std::optional<std::size_t> channel_axis(const Node& node, const Shape& weight) {
+  if (!node.domain.empty()) return std::nullopt;
+  if (node.op == "Conv" && weight.size() >= 3) return 0;
+  if (node.op == "Gemm" && weight.size() == 2) return Attributes(node).whole("transB", 0) != 0 ? 0u : 1u;
+  if (node.op == "MatMul" && weight.size() == 2) return 1;
+  return std::nullopt;
+}
+
+// A step whose activation and weight become 8-bit.
+struct Target {
+  const Step* step = nullptr;
+  const Plan::Value* weight = nullptr;
+  std::string activation;
+  std::size_t axis = 0;
+};
+
+std::vector<Target> targets_of(const Plan& plan) {
+  std::vector<Target> out;
+  for (const Step& step : plan.steps) {
+    if (step.inputs.size() < 2 || step.inputs[0] < 0 || step.inputs[1] < 0) continue;
+    const Plan::Value& activation = plan.values[static_cast<std::size_t>(step.inputs[0])];
+    const Plan::Value& weight = plan.values[static_cast<std::size_t>(step.inputs[1])];
+    if (activation.is_constant || !weight.is_constant || weight.type != ElementType::kFloat || weight.constant.elements() == 0) continue;
+    const auto axis = channel_axis(*step.node, weight.constant.shape());
+    if (axis) out.push_back({&step, &weight, activation.name, *axis});
+  }
+  return out;
+}
+
+struct Codes {
+  std::vector<std::int8_t> values;
+  std::vector<float> scales;             // one for each channel
+};
+
+Result<Codes> round_weight(const Target& target) {
+  const Tensor& weight = target.weight->constant;
+  Codes out{std::vector<std::int8_t>(static_cast<std::size_t>(weight.elements())), std::vector<float>(static_cast<std::size_t>(weight.size(target.axis)))};
+  std::int64_t inner = 1;
+  for (std::size_t d = target.axis + 1; d < weight.rank(); ++d) inner *= weight.size(d);
+  const auto channel = [&](std::size_t i) { return static_cast<std::size_t>(static_cast<std::int64_t>(i) / inner % weight.size(target.axis)); };
+  const float* const x = weight.data<float>();
+  for (std::size_t i = 0; i < out.values.size(); ++i) {
+    if (!std::isfinite(x[i])) return Error{.code = ErrorCode::kNonFinite, .place = "tensor " + formats::printable(target.weight->name)};
+    float& scale = out.scales[channel(i)];
+    scale = std::max(scale, std::abs(x[i]));
+  }
+  // A scale below the smallest normal number would lose the codes; such a channel is zero for all that f32 can tell.
+  for (float& scale : out.scales) scale = scale / 127 >= std::numeric_limits<float>::min() ? scale / 127 : 1.0f;
+  for (std::size_t i = 0; i < out.values.size(); ++i)
+    out.values[i] = static_cast<std::int8_t>(std::clamp(std::nearbyint(x[i] / out.scales[channel(i)]), -127.0f, 127.0f));
+  return out;
+}
+
+// TensorProto with raw_data.
+template <class T>
+std::string tensor_message(const std::string& name, ElementType type, const Shape& shape, std::span<const T> values) {
+  ProtoWriter out;
+  for (const std::int64_t size : shape) out.number(1, static_cast<std::uint64_t>(size));
+  const auto bytes = std::as_bytes(values);
+  return out.number(2, static_cast<std::uint64_t>(type)).bytes(8, name).bytes(9, {reinterpret_cast<const char*>(bytes.data()), bytes.size()}).text();
+}
+
+// AttributeProto of one whole number: type INT is 2.
+std::string whole_attribute(const char* name, std::int64_t value) {
+  return ProtoWriter().bytes(1, name).number(3, static_cast<std::uint64_t>(value)).number(20, 2).text();
+}
+
+std::string node_message(const char* op, const std::vector<std::string>& inputs, const std::string& output, const std::string& attribute = {}) {
+  ProtoWriter out;
+  for (const std::string& input : inputs) out.bytes(1, input);
+  out.bytes(2, output).bytes(3, output).bytes(4, op);
+  if (!attribute.empty()) out.bytes(5, attribute);
+  return out.text();
+}
+
+class Rewriter {
+ public:
+  Rewriter(const Plan& plan, const Ranges& ranges) : plan_(plan), ranges_(ranges) {
+    for (const Plan::Value& value : plan.values) names_.insert(value.name);
+  }
+
+  Result<QuantizedGraph> make() {
+    for (const StoredTensor& tensor : plan_.file->graph.tensors)
+      if (tensor.external)
+        return Error{.code = ErrorCode::kUnsupported, .place = "tensor " + formats::printable(tensor.name), .expected = "weights inside the file", .found = "external data",
+                     .next_step = "save the model with its weights inside"};
+    for (const Target& target : targets_of(plan_)) {
+      if (!ranges_.contains(target.activation)) {
+        ++out_.kept;
+        continue;
+      }
+      RETORT_CHECK(add(target));
+      ++out_.nodes;
+    }
+    find_unused_weights();
+    const auto bytes = plan_.file->files.front()->bytes();
+    ProtoWriter model;
+    RETORT_CHECK(for_fields({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, "model", [&](const ProtoField& field) -> Result<void> {
+      if (!field.is(7, Wire::kBytes)) {
+        model.raw(field.raw);
+        return {};
+      }
+      RETORT_TRY(const std::string graph, rewrite_graph(field.bytes));
+      model.bytes(7, graph);
+      return {};
+    }));
+    out_.bytes = model.text();
+    return std::move(out_);
+  }
+
+ private:
+  std::string fresh(const std::string& stem) {
+    std::string name = stem;
+    for (int i = 2; !names_.insert(name).second; ++i) name = stem + "_" + std::to_string(i);
+    return name;
+  }
+
+  Result<void> add(const Target& target) {
+    auto [weight, new_weight] = weights_.try_emplace({target.weight->name, target.axis});
+    if (new_weight) {
+      RETORT_TRY(weight->second, add_weight(target));
+    }
+    auto [activation, new_activation] = activations_.try_emplace(target.activation);
+    std::string before = std::exchange(pending_weight_, {});
+    if (new_activation) activation->second = add_activation(target.activation, before);
+    inputs_[target.step->node->index] = {activation->second, weight->second};
+    before_[target.step->node->index] = std::move(before);
+    ++replaced_[target.weight->name];
+    return {};
+  }
+
+  // Codes, scales and the nodes that give the values back. Operator sets before 13 have no scale per channel in
+  // DequantizeLinear: there Cast and Mul say the same.
+  Result<std::string> add_weight(const Target& target) {
+    RETORT_TRY(const Codes codes, round_weight(target));
+    const Shape& shape = target.weight->constant.shape();
+    const std::string stem = target.weight->name;
+    const std::string name = fresh(stem + "_int8"), scale = fresh(stem + "_scale"), value = fresh(stem + "_dequantized");
+    out_.weight_bytes_before += target.weight->constant.bytes().size();
+    out_.weight_bytes_after += codes.values.size() + codes.scales.size() * sizeof(float);
+    tensors_.bytes(5, tensor_message<std::int8_t>(name, ElementType::kInt8, shape, codes.values));
+    ProtoWriter nodes;
+    const auto channels = static_cast<std::int64_t>(codes.scales.size());
+    if (plan_.opset >= 13) {
+      tensors_.bytes(5, tensor_message<float>(scale, ElementType::kFloat, {channels}, codes.scales));
+      nodes.bytes(1, node_message("DequantizeLinear", {name, scale}, value, whole_attribute("axis", static_cast<std::int64_t>(target.axis))));
+    } else {
+      Shape along(shape.size(), 1);
+      along[target.axis] = channels;
+      tensors_.bytes(5, tensor_message<float>(scale, ElementType::kFloat, along, codes.scales));
+      const std::string number = fresh(stem + "_float");
+      nodes.bytes(1, node_message("Cast", {name}, number, whole_attribute("to", 1))).bytes(1, node_message("Mul", {number, scale}, value));
+    }
+    pending_weight_ = nodes.text();
+    return value;
+  }
+
+  std::string add_activation(const std::string& name, std::string& nodes) {
+    const Range range = ranges_.find(name)->second;
+    const float width = (range.high - range.low) / 255, scale = width >= std::numeric_limits<float>::min() ? width : 1.0f;
+    const auto zero = static_cast<std::uint8_t>(std::clamp(std::nearbyint(-range.low / scale), 0.0f, 255.0f));
+    const std::string scale_name = fresh(name + "_scale"), zero_name = fresh(name + "_zero"), codes = fresh(name + "_uint8"), value = fresh(name + "_dequantized");
+    tensors_.bytes(5, tensor_message<float>(scale_name, ElementType::kFloat, {}, std::span(&scale, 1)));
+    tensors_.bytes(5, tensor_message<std::uint8_t>(zero_name, ElementType::kUint8, {}, std::span(&zero, 1)));
+    nodes += ProtoWriter().bytes(1, node_message("QuantizeLinear", {name, scale_name, zero_name}, codes))
+                 .bytes(1, node_message("DequantizeLinear", {codes, scale_name, zero_name}, value)).text();
+    return value;
+  }
+
+  // Weights that only replaced inputs used.
+  void find_unused_weights() {
+    std::map<std::string, std::size_t, std::less<>> uses;
+    for (const Node& node : plan_.file->graph.nodes)
+      for (const std::string& input : node.inputs) ++uses[input];
+    for (const ValueInfo& output : plan_.file->graph.outputs) ++uses[output.name];
+    for (const ValueInfo& input : plan_.file->graph.inputs) ++uses[input.name];   // a weight that callers may replace
+    for (const auto& [name, count] : replaced_)
+      if (uses[name] == count) unused_.insert(name);
+  }
+
+  Result<std::string> rewrite_graph(std::string_view bytes) {
+    ProtoWriter graph;
+    graph.raw(tensors_.text());
+    std::size_t node = 0, tensor = 0;
+    const Graph& read = plan_.file->graph;
+    RETORT_CHECK(for_fields(bytes, "graph", [&](const ProtoField& field) -> Result<void> {
+      if (field.is(1, Wire::kBytes)) return rewrite_node(field, read.nodes[node++], graph);
+      if (field.is(5, Wire::kBytes) && unused_.contains(read.tensors[tensor++].name)) return {};
+      graph.raw(field.raw);
+      return {};
+    }));
+    return graph.text();
+  }
+
+  Result<void> rewrite_node(const ProtoField& field, const Node& node, ProtoWriter& graph) {
+    if (node.op == "Constant" && node.outputs.size() == 1 && unused_.contains(node.outputs[0])) return {};
+    const auto inputs = inputs_.find(node.index);
+    if (inputs == inputs_.end()) {
+      graph.raw(field.raw);
+      return {};
+    }
+    graph.raw(before_[node.index]);
+    ProtoWriter out;
+    std::size_t input = 0;
+    RETORT_CHECK(for_fields(field.bytes, "node", [&](const ProtoField& part) -> Result<void> {
+      if (part.is(1, Wire::kBytes) && input < 2) out.bytes(1, input == 0 ? inputs->second.first : inputs->second.second);
+      else out.raw(part.raw);
+      input += part.is(1, Wire::kBytes);
+      return {};
+    }));
+    graph.bytes(1, out.text());
+    return {};
+  }
+
+  const Plan& plan_;
+  const Ranges& ranges_;
+  QuantizedGraph out_;
+  std::set<std::string, std::less<>> names_, unused_;
+  ProtoWriter tensors_;                                                     // initializers to add
+  std::string pending_weight_;                                              // nodes of the weight just added
+  std::map<std::pair<std::string, std::size_t>, std::string> weights_;      // weight and axis → its value given back
+  std::map<std::string, std::string, std::less<>> activations_;
+  std::map<std::string, std::size_t, std::less<>> replaced_;
+  std::unordered_map<std::size_t, std::pair<std::string, std::string>> inputs_;   // by node
+  std::unordered_map<std::size_t, std::string> before_;
+};
+
+}  // namespace
+
+Result<void> observe(Session& session, const Session::Values& inputs, Ranges& ranges, const JobContext& job) {
+  std::set<std::string, std::less<>> wanted;
+  for (const Target& target : targets_of(session.plan())) wanted.insert(target.activation);
+  Result<void> problem;
+  const auto widen = [&](const std::string& name, const Tensor& value) {
+    if (!wanted.contains(name) || !problem.ok() || value.type() != ElementType::kFloat) return;
+    Range& range = ranges[name];
+    for (const float x : value.values<float>()) {
+      if (!std::isfinite(x)) {
+        problem = Error{.code = ErrorCode::kNonFinite, .place = "value " + formats::printable(name)};
+        return;
+      }
+      range.low = std::min(range.low, x);
+      range.high = std::max(range.high, x);
+    }
+  };
+  for (const auto& [name, value] : inputs) widen(name, value);
+  RETORT_TRY(const auto outputs, session.run(inputs, job, widen));
+  return problem;
+}
+
+Result<QuantizedGraph> quantize_graph(const Plan& plan, const Ranges& ranges) { return Rewriter(plan, ranges).make(); }
+
+}  // namespace retort::onnx
