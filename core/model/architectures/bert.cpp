@@ -1,6 +1,5 @@
 // BERT (Devlin et al. 2019), MiniLM and other BertModels.
-#include "core/model/architectures/decoder_parts.h"
-#include "core/model/architectures/encoder.h"
+#include "core/model/architectures/encoder_parts.h"
 #include "core/model/architectures/list.h"
 
 namespace retort {
@@ -10,8 +9,8 @@ using What = HeadStep::What;
 
 constexpr std::array kCounts = {
     counts::kVocabulary, counts::kHidden, counts::kLayers, counts::kHeads, counts::kFeedForward,
-    CountRow{{"max_position_embeddings", "context_length"}, &ModelConfig::positions, true},
-    CountRow{{"type_vocab_size", "token_type_count"}, &ModelConfig::token_types, false, true},
+    counts::kPositions,
+    counts::kTokenTypes,
 };
 
 constexpr std::array kParts = {
@@ -47,10 +46,6 @@ constexpr std::array kHeads = {
     HeadRow{"BertModel", HeadKind::kNone},
     HeadRow{"bert", HeadKind::kNone},
 };
-constexpr std::array kFlags = {flags::kTiedUnlessSaid};
-// Relative positions of the kind that BERT's classes also know, cross attention and causal masks compute something else.
-constexpr std::array kRefused = {ConfigKey{"is_decoder", ""},
-                                 ConfigKey{"add_cross_attention", ""}};
 
 Result<void> adjust(const ConfigSource& source, ModelConfig& config) {
   RETORT_CHECK(check_absolute_positions(source));
@@ -59,7 +54,7 @@ Result<void> adjust(const ConfigSource& source, ModelConfig& config) {
 }
 
 constexpr EncoderTraits kTraits = {
-    .base = {.id = "bert", .counts = kCounts, .parts = kParts, .flags = kFlags, .refused = kRefused,
+    .base = {.id = "bert", .counts = kCounts, .parts = kParts, .flags = encoders::kFlags, .refused = encoders::kRefused,
              .epsilon = {"layer_norm_eps", "attention.layer_norm_epsilon"}, .epsilon_otherwise = 1e-12,
              .activation_otherwise = "gelu", .layer_norm = true, .rotary = false, .folder_prefix = "bert.", .adjust = adjust},
     .heads = kHeads};
@@ -72,11 +67,7 @@ Result<Graph> build(const ModelConfig& config, const Checkpoint& checkpoint) {
 }  // namespace
 
 Architecture bert_architecture() {
-  return {"bert", {"bert"}, {"BertForMaskedLM",
-          "BertForSequenceClassification",
-          "BertForTokenClassification",
-          "BertModel",
-          "bert"}, configure, build};
+  return {"bert", {"bert"}, class_names(kTraits), configure, build};
 }
 
 }  // namespace retort

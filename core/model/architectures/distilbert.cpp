@@ -1,6 +1,5 @@
 // DistilBERT (Sanh et al. 2019): BERT without token types and pooler.
-#include "core/model/architectures/decoder_parts.h"
-#include "core/model/architectures/encoder.h"
+#include "core/model/architectures/encoder_parts.h"
 #include "core/model/architectures/list.h"
 
 namespace retort {
@@ -49,10 +48,6 @@ constexpr std::array kHeads = {
     HeadRow{"DistilBertModel", HeadKind::kNone},
     HeadRow{"distilbert", HeadKind::kNone},
 };
-constexpr std::array kFlags = {flags::kTiedUnlessSaid};
-// Relative positions of the kind that BERT's classes also know, cross attention and causal masks compute something else.
-constexpr std::array kRefused = {ConfigKey{"is_decoder", ""},
-                                 ConfigKey{"add_cross_attention", ""}};
 
 Result<void> adjust(const ConfigSource& source, ModelConfig& config) {
   RETORT_CHECK(check_absolute_positions(source));
@@ -61,7 +56,7 @@ Result<void> adjust(const ConfigSource& source, ModelConfig& config) {
 }
 
 constexpr EncoderTraits kTraits = {
-    .base = {.id = "distilbert", .counts = kCounts, .parts = kParts, .flags = kFlags, .refused = kRefused,
+    .base = {.id = "distilbert", .counts = kCounts, .parts = kParts, .flags = encoders::kFlags, .refused = encoders::kRefused,
              .epsilon = {"layer_norm_eps", "attention.layer_norm_epsilon"}, .epsilon_otherwise = 1e-12,
              .activation = {"activation", ""},
              .activation_otherwise = "gelu", .layer_norm = true, .rotary = false, .folder_prefix = "distilbert.", .adjust = adjust},
@@ -75,11 +70,7 @@ Result<Graph> build(const ModelConfig& config, const Checkpoint& checkpoint) {
 }  // namespace
 
 Architecture distilbert_architecture() {
-  return {"distilbert", {}, {"DistilBertForMaskedLM",
-          "DistilBertForSequenceClassification",
-          "DistilBertForTokenClassification",
-          "DistilBertModel",
-          "distilbert"}, configure, build};
+  return {"distilbert", {}, class_names(kTraits), configure, build};
 }
 
 }  // namespace retort

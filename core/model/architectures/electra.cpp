@@ -1,6 +1,5 @@
 // ELECTRA (Clark et al. 2020): BERT whose embeddings may be narrower than its layers.
-#include "core/model/architectures/decoder_parts.h"
-#include "core/model/architectures/encoder.h"
+#include "core/model/architectures/encoder_parts.h"
 #include "core/model/architectures/list.h"
 
 namespace retort {
@@ -10,9 +9,9 @@ using What = HeadStep::What;
 
 constexpr std::array kCounts = {
     counts::kVocabulary, counts::kHidden, counts::kLayers, counts::kHeads, counts::kFeedForward,
-    CountRow{{"max_position_embeddings", "context_length"}, &ModelConfig::positions, true},
-    CountRow{{"type_vocab_size", "token_type_count"}, &ModelConfig::token_types, false, true},
-    CountRow{{"embedding_size", ""}, &ModelConfig::embedding_width, false},
+    counts::kPositions,
+    counts::kTokenTypes,
+    counts::kEmbeddingWidth,
 };
 
 constexpr std::array kParts = {
@@ -55,10 +54,6 @@ constexpr std::array kHeads = {
     HeadRow{"ElectraForPreTraining", HeadKind::kTokenLabels, false, kDiscriminator},
     HeadRow{"electra", HeadKind::kNone},
 };
-constexpr std::array kFlags = {flags::kTiedUnlessSaid};
-// Relative positions of the kind that BERT's classes also know, cross attention and causal masks compute something else.
-constexpr std::array kRefused = {ConfigKey{"is_decoder", ""},
-                                 ConfigKey{"add_cross_attention", ""}};
 
 Result<void> adjust(const ConfigSource& source, ModelConfig& config) {
   RETORT_CHECK(check_absolute_positions(source));
@@ -69,7 +64,7 @@ Result<void> adjust(const ConfigSource& source, ModelConfig& config) {
 }
 
 constexpr EncoderTraits kTraits = {
-    .base = {.id = "electra", .counts = kCounts, .parts = kParts, .flags = kFlags, .refused = kRefused,
+    .base = {.id = "electra", .counts = kCounts, .parts = kParts, .flags = encoders::kFlags, .refused = encoders::kRefused,
              .epsilon = {"layer_norm_eps", "attention.layer_norm_epsilon"}, .epsilon_otherwise = 1e-12,
              .activation_otherwise = "gelu", .layer_norm = true, .rotary = false, .folder_prefix = "electra.", .adjust = adjust},
     .heads = kHeads};
@@ -82,12 +77,7 @@ Result<Graph> build(const ModelConfig& config, const Checkpoint& checkpoint) {
 }  // namespace
 
 Architecture electra_architecture() {
-  return {"electra", {}, {"ElectraForMaskedLM",
-          "ElectraForSequenceClassification",
-          "ElectraForTokenClassification",
-          "ElectraModel",
-          "ElectraForPreTraining",
-          "electra"}, configure, build};
+  return {"electra", {}, class_names(kTraits), configure, build};
 }
 
 }  // namespace retort

@@ -174,6 +174,12 @@ class Builder : GraphBuilder {
 
 }  // namespace
 
+std::vector<std::string> class_names(const EncoderTraits& traits) {
+  std::vector<std::string> names;
+  for (const HeadRow& row : traits.heads) names.emplace_back(row.class_name);
+  return names;
+}
+
 Result<void> check_absolute_positions(const ConfigSource& source) {
   const ConfigKey key{"position_embedding_type", ""};
   RETORT_TRY(const auto type, source.text(key));

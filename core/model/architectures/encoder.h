@@ -4,6 +4,8 @@
 
 #include <array>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "core/model/architectures/decoder.h"
 
@@ -40,6 +42,8 @@ struct EncoderTraits {
 // Errors: those of configure_decoder; kUnsupported for a class without a row.
 Result<ModelConfig> configure_encoder(const EncoderTraits& traits, const Checkpoint& checkpoint);
 Result<Graph> build_encoder(const EncoderTraits& traits, const ModelConfig& config, const Checkpoint& checkpoint);
+// The classes that have a head, in the table's order.
+std::vector<std::string> class_names(const EncoderTraits& traits);
 
 // For `adjust`. Errors: kUnsupported for relative_key and relative_key_query positions.
 Result<void> check_absolute_positions(const ConfigSource& source);
@@ -49,11 +53,5 @@ Result<void> read_padded_positions(const ConfigSource& source, ModelConfig& conf
 // Pooling and normalisation of a sentence encoder, from modules.json and what it names beside the checkpoint; nothing when
 // there is no such file. Errors: kUnsupported (modules or modes that the graph doesn't do), kCorrupt.
 Result<void> read_sentence_modules(const Checkpoint& checkpoint, ModelConfig& config);
-
-// The heads that most of them have, by Hugging Face's names.
-namespace heads {
-using What = HeadStep::What;
-inline constexpr std::array kClassifier = {HeadStep{What::kDense, "classifier", "cls.output", Dim::kLabels}};
-}  // namespace heads
 
 }  // namespace retort

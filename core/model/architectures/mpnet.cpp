@@ -1,16 +1,13 @@
 // MPNet (Song et al. 2020): BERT without token types, with a bias on scores by relative position, the same in all layers.
-#include "core/model/architectures/decoder_parts.h"
-#include "core/model/architectures/encoder.h"
+#include "core/model/architectures/encoder_parts.h"
 #include "core/model/architectures/list.h"
 
 namespace retort {
 namespace {
 
-using What = HeadStep::What;
-
 constexpr std::array kCounts = {
     counts::kVocabulary, counts::kHidden, counts::kLayers, counts::kHeads, counts::kFeedForward,
-    CountRow{{"max_position_embeddings", "context_length"}, &ModelConfig::positions, true},
+    counts::kPositions,
     CountRow{{"relative_attention_num_buckets", ""}, &ModelConfig::relative_buckets, false},
 };
 
@@ -29,28 +26,13 @@ constexpr std::array kParts = {
     PartRow{Part::kPostFeedForwardNorm, "blk.{}.layer_output_norm", "mpnet.encoder.layer.{}.output.LayerNorm", Dim::kHidden, Dim::kNone}.with_bias(),
 };
 
-constexpr std::array kMasked = {
-    HeadStep{What::kDense, "lm_head.dense", "mlm.dense", Dim::kHidden},
-    HeadStep{.what = What::kActivation, .activation = kernels::Activation::kGelu},
-    HeadStep{What::kNorm, "lm_head.layer_norm", "mlm.norm", Dim::kHidden},
-    HeadStep{.what = What::kVocabulary, .name = "lm_head.decoder", .canonical = "output", .columns = Dim::kHidden, .bias = "lm_head.bias"},
-};
-constexpr std::array kSequence = {
-    HeadStep{What::kDense, "classifier.dense", "cls"},
-    HeadStep{.what = What::kActivation, .activation = kernels::Activation::kTanh},
-    HeadStep{What::kDense, "classifier.out_proj", "cls.output", Dim::kLabels},
-};
 constexpr std::array kHeads = {
-    HeadRow{"MPNetForMaskedLM", HeadKind::kMaskedToken, false, kMasked},
-    HeadRow{"MPNetForSequenceClassification", HeadKind::kSequenceLabels, true, kSequence},
+    HeadRow{"MPNetForMaskedLM", HeadKind::kMaskedToken, false, heads::kRobertaMasked},
+    HeadRow{"MPNetForSequenceClassification", HeadKind::kSequenceLabels, true, heads::kRobertaSequence},
     HeadRow{"MPNetForTokenClassification", HeadKind::kTokenLabels, false, heads::kClassifier},
     HeadRow{"MPNetModel", HeadKind::kNone},
     HeadRow{"mpnet", HeadKind::kNone},
 };
-constexpr std::array kFlags = {flags::kTiedUnlessSaid};
-// Relative positions of the kind that BERT's classes also know, cross attention and causal masks compute something else.
-constexpr std::array kRefused = {ConfigKey{"is_decoder", ""},
-                                 ConfigKey{"add_cross_attention", ""}};
 
 Result<void> adjust(const ConfigSource& source, ModelConfig& config) {
   RETORT_CHECK(check_absolute_positions(source));
@@ -68,7 +50,7 @@ Result<void> adjust(const ConfigSource& source, ModelConfig& config) {
 }
 
 constexpr EncoderTraits kTraits = {
-    .base = {.id = "mpnet", .counts = kCounts, .parts = kParts, .flags = kFlags, .refused = kRefused,
+    .base = {.id = "mpnet", .counts = kCounts, .parts = kParts, .flags = encoders::kFlags, .refused = encoders::kRefused,
              .epsilon = {"layer_norm_eps", "attention.layer_norm_epsilon"}, .epsilon_otherwise = 1e-12,
              .activation_otherwise = "gelu", .layer_norm = true, .rotary = false, .folder_prefix = "mpnet.", .adjust = adjust},
     .heads = kHeads};
@@ -81,11 +63,7 @@ Result<Graph> build(const ModelConfig& config, const Checkpoint& checkpoint) {
 }  // namespace
 
 Architecture mpnet_architecture() {
-  return {"mpnet", {}, {"MPNetForMaskedLM",
-          "MPNetForSequenceClassification",
-          "MPNetForTokenClassification",
-          "MPNetModel",
-          "mpnet"}, configure, build};
+  return {"mpnet", {}, class_names(kTraits), configure, build};
 }
 
 }  // namespace retort

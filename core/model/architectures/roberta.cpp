@@ -1,17 +1,14 @@
 // RoBERTa (Liu et al. 2019), XLM-R (Conneau et al. 2020), CamemBERT: BERT with positions that skip padding.
-#include "core/model/architectures/decoder_parts.h"
-#include "core/model/architectures/encoder.h"
+#include "core/model/architectures/encoder_parts.h"
 #include "core/model/architectures/list.h"
 
 namespace retort {
 namespace {
 
-using What = HeadStep::What;
-
 constexpr std::array kCounts = {
     counts::kVocabulary, counts::kHidden, counts::kLayers, counts::kHeads, counts::kFeedForward,
-    CountRow{{"max_position_embeddings", "context_length"}, &ModelConfig::positions, true},
-    CountRow{{"type_vocab_size", "token_type_count"}, &ModelConfig::token_types, false, true},
+    counts::kPositions,
+    counts::kTokenTypes,
 };
 
 constexpr std::array kParts = {
@@ -29,37 +26,22 @@ constexpr std::array kParts = {
     PartRow{Part::kPostFeedForwardNorm, "blk.{}.layer_output_norm", "roberta.encoder.layer.{}.output.LayerNorm", Dim::kHidden, Dim::kNone}.with_bias(),
 };
 
-constexpr std::array kMasked = {
-    HeadStep{What::kDense, "lm_head.dense", "mlm.dense", Dim::kHidden},
-    HeadStep{.what = What::kActivation, .activation = kernels::Activation::kGelu},
-    HeadStep{What::kNorm, "lm_head.layer_norm", "mlm.norm", Dim::kHidden},
-    HeadStep{.what = What::kVocabulary, .name = "lm_head.decoder", .canonical = "output", .columns = Dim::kHidden, .bias = "lm_head.bias"},
-};
-constexpr std::array kSequence = {
-    HeadStep{What::kDense, "classifier.dense", "cls"},
-    HeadStep{.what = What::kActivation, .activation = kernels::Activation::kTanh},
-    HeadStep{What::kDense, "classifier.out_proj", "cls.output", Dim::kLabels},
-};
 constexpr std::array kHeads = {
-    HeadRow{"RobertaForMaskedLM", HeadKind::kMaskedToken, false, kMasked},
-    HeadRow{"RobertaForSequenceClassification", HeadKind::kSequenceLabels, true, kSequence},
+    HeadRow{"RobertaForMaskedLM", HeadKind::kMaskedToken, false, heads::kRobertaMasked},
+    HeadRow{"RobertaForSequenceClassification", HeadKind::kSequenceLabels, true, heads::kRobertaSequence},
     HeadRow{"RobertaForTokenClassification", HeadKind::kTokenLabels, false, heads::kClassifier},
     HeadRow{"RobertaModel", HeadKind::kNone},
-    HeadRow{"XLMRobertaForMaskedLM", HeadKind::kMaskedToken, false, kMasked},
-    HeadRow{"XLMRobertaForSequenceClassification", HeadKind::kSequenceLabels, true, kSequence},
+    HeadRow{"XLMRobertaForMaskedLM", HeadKind::kMaskedToken, false, heads::kRobertaMasked},
+    HeadRow{"XLMRobertaForSequenceClassification", HeadKind::kSequenceLabels, true, heads::kRobertaSequence},
     HeadRow{"XLMRobertaForTokenClassification", HeadKind::kTokenLabels, false, heads::kClassifier},
     HeadRow{"XLMRobertaModel", HeadKind::kNone},
-    HeadRow{"CamembertForMaskedLM", HeadKind::kMaskedToken, false, kMasked},
-    HeadRow{"CamembertForSequenceClassification", HeadKind::kSequenceLabels, true, kSequence},
+    HeadRow{"CamembertForMaskedLM", HeadKind::kMaskedToken, false, heads::kRobertaMasked},
+    HeadRow{"CamembertForSequenceClassification", HeadKind::kSequenceLabels, true, heads::kRobertaSequence},
     HeadRow{"CamembertForTokenClassification", HeadKind::kTokenLabels, false, heads::kClassifier},
     HeadRow{"CamembertModel", HeadKind::kNone},
     HeadRow{"roberta", HeadKind::kNone},
     HeadRow{"xlm-roberta", HeadKind::kNone},
 };
-constexpr std::array kFlags = {flags::kTiedUnlessSaid};
-// Relative positions of the kind that BERT's classes also know, cross attention and causal masks compute something else.
-constexpr std::array kRefused = {ConfigKey{"is_decoder", ""},
-                                 ConfigKey{"add_cross_attention", ""}};
 
 Result<void> adjust(const ConfigSource& source, ModelConfig& config) {
   RETORT_CHECK(check_absolute_positions(source));
@@ -70,7 +52,7 @@ Result<void> adjust(const ConfigSource& source, ModelConfig& config) {
 }
 
 constexpr EncoderTraits kTraits = {
-    .base = {.id = "roberta", .counts = kCounts, .parts = kParts, .flags = kFlags, .refused = kRefused,
+    .base = {.id = "roberta", .counts = kCounts, .parts = kParts, .flags = encoders::kFlags, .refused = encoders::kRefused,
              .epsilon = {"layer_norm_eps", "attention.layer_norm_epsilon"}, .epsilon_otherwise = 1e-5,
              .activation_otherwise = "gelu", .layer_norm = true, .rotary = false, .folder_prefix = "roberta.", .adjust = adjust},
     .heads = kHeads};
@@ -83,20 +65,7 @@ Result<Graph> build(const ModelConfig& config, const Checkpoint& checkpoint) {
 }  // namespace
 
 Architecture roberta_architecture() {
-  return {"roberta", {}, {"RobertaForMaskedLM",
-          "RobertaForSequenceClassification",
-          "RobertaForTokenClassification",
-          "RobertaModel",
-          "XLMRobertaForMaskedLM",
-          "XLMRobertaForSequenceClassification",
-          "XLMRobertaForTokenClassification",
-          "XLMRobertaModel",
-          "CamembertForMaskedLM",
-          "CamembertForSequenceClassification",
-          "CamembertForTokenClassification",
-          "CamembertModel",
-          "roberta",
-          "xlm-roberta"}, configure, build};
+  return {"roberta", {}, class_names(kTraits), configure, build};
 }
 
 }  // namespace retort
