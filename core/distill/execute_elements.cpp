@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "core/distill/execute.h"
+#include "core/model/pooling.h"
 
 namespace retort::distill {
 
@@ -133,21 +134,7 @@ void pool_forward(const Run& run, const Instruction& step) {
   const Pool pool = run.node(step).pool;
   const std::int64_t width = run.width(step.out);
   for_sequences(run, [&](std::int64_t s, std::int64_t start, std::int64_t tokens) {
-    const float* const x = run.buffer(step.in[0]) + start * width;
-    float* const y = run.buffer(step.out) + s * width;
-    for (std::int64_t i = 0; i < width; ++i) {
-      if (pool == Pool::kFirst || pool == Pool::kLast) {
-        y[i] = x[(pool == Pool::kFirst ? 0 : tokens - 1) * width + i];
-        continue;
-      }
-      double sum = 0;
-      float most = x[i];
-      for (std::int64_t t = 0; t < tokens; ++t) {
-        sum += static_cast<double>(x[t * width + i]);
-        most = std::max(most, x[t * width + i]);
-      }
-      y[i] = pool == Pool::kMax ? most : static_cast<float>(sum * pool_scale(pool, tokens));
-    }
+    pool_sequence(pool, run.buffer(step.in[0]) + start * width, tokens, width, run.buffer(step.out) + s * width);
   });
 }
 

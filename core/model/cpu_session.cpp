@@ -1,10 +1,11 @@
 #include "core/model/cpu_session.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 
 #include <fmt/format.h>
+
+#include "core/model/pooling.h"
 
 namespace retort {
 namespace {
@@ -112,21 +113,7 @@ void CpuSession::pool(const Frame& frame, float* out) const {
   const std::int64_t n = model_->config.hidden;
   const float* row = frame.hidden;
   for (const std::int64_t length : frame.lengths) {
-    const float* const chosen = node.pool == Pool::kLast ? row + (length - 1) * n : row;
-    for (std::int64_t i = 0; i < n; ++i) {
-      if (node.pool == Pool::kFirst || node.pool == Pool::kLast) {
-        out[i] = chosen[i];
-        continue;
-      }
-      double sum = 0;
-      float greatest = row[i];
-      for (std::int64_t t = 0; t < length; ++t) {
-        sum += static_cast<double>(row[t * n + i]);
-        greatest = std::max(greatest, row[t * n + i]);
-      }
-      const double count = static_cast<double>(length);
-      out[i] = node.pool == Pool::kMax ? greatest : static_cast<float>(sum / (node.pool == Pool::kMean ? count : std::sqrt(count)));
-    }
+    pool_sequence(node.pool, row, length, n, out);
     row += length * n;
     out += n;
   }
