@@ -123,6 +123,9 @@ Result<void> CpuSession::bind() {
   linears_.resize(graph.weights.size());
   vectors_.resize(graph.weights.size());
   relative_.resize(graph.weights.size());
+  looked_up_.resize(graph.weights.size());
+  for (const Node& node : graph.nodes)
+    if (node.op == Op::kEmbedding) looked_up_[index(node.weight)] = true;
   for (const Step& step : plan_.steps) RETORT_CHECK(bind_step(step, steps_));
   for (const Step& step : plan_.head_steps) RETORT_CHECK(bind_step(step, head_steps_));
   count_weights();
@@ -165,7 +168,7 @@ Result<const kernels::BoundLinear*> CpuSession::bind_linear(WeightId id) {
     return Error{.code = ErrorCode::kUnsupported, .place = model_->graph.weights[index(id)].name,
                  .expected = fmt::format("a kernel for {}", kernels::traits(handle.type).name), .found = why};
   // Right away: else every stored weight stays in memory beside its repacked copy until the last one is bound.
-  if (handle.file && linear.repacked_bytes() > 0 && !looked_up(id)) handle.file->done_with(handle.data);
+  if (handle.file && linear.repacked_bytes() > 0 && !looked_up_[index(id)]) handle.file->done_with(handle.data);
   return &std::as_const(linear);
 }
 
@@ -279,12 +282,6 @@ void CpuSession::bind_attention(const Step& step, BoundStep& bound) {
   bound.width = graph.widths[static_cast<std::size_t>(attention.output)];
 }
 
-// A table of embeddings, whose rows are read as they are stored.
-bool CpuSession::looked_up(WeightId id) const {
-  return std::any_of(model_->graph.nodes.begin(), model_->graph.nodes.end(),
-                     [id](const Node& node) { return node.op == Op::kEmbedding && node.weight == id; });
-}
-
 // What was repacked takes its stored place, unless rows of it are looked up.
 void CpuSession::count_weights() {
   for (const std::vector<float>& bias : relative_) weight_bytes_ += bias.size() * sizeof(float);
@@ -293,7 +290,7 @@ void CpuSession::count_weights() {
     const bool repacked = linears_[i].state() && linears_[i].repacked_bytes() > 0;
     if (linears_[i].state()) weight_bytes_ += linears_[i].repacked_bytes();
     weight_bytes_ += vectors_[i].size() * sizeof(float);
-    if (!repacked || looked_up(static_cast<WeightId>(i))) weight_bytes_ += handle.stored_bytes();
+    if (!repacked || looked_up_[i]) weight_bytes_ += handle.stored_bytes();
   }
 }
 

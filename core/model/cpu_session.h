@@ -126,7 +126,6 @@ class CpuSession final : public Session {
   void bind_norm(const Node& node, BoundStep& bound);
   void bind_attention(const Step& step, BoundStep& bound);
   void count_weights();
-  bool looked_up(WeightId id) const;
 
   Result<void> check(std::span<const TokenId> tokens) const;
   Result<void> check(const EncoderBatch& batch) const;
@@ -182,6 +181,7 @@ class CpuSession final : public Session {
   std::vector<kernels::BoundLinear> linears_;     // by WeightId; unbound where no linear uses it
   std::vector<std::vector<float>> vectors_;       // by WeightId: norms and biases in f32
   std::vector<std::vector<float>> relative_;      // by WeightId: relative position biases by head and distance
+  std::vector<bool> looked_up_;        // weights whose rows are read as they are stored: tables of embeddings
 
   AlignedBuffer arena_, cache_, hidden_, pooled_, logits_, scratch_, attention_scratch_, rotary_, expert_rows_;
   std::size_t attention_floats_ = 0;              // of one worker
