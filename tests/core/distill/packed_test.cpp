@@ -3,12 +3,11 @@
 
 #include <nlohmann/json.hpp>
 
-#include "../model/tiny_model.h"
 #include "core/base/files.h"
 #include "core/distill/distill.h"
 #include "core/distill/packed_weights.h"
 #include "core/formats/writers.h"
-#include "vectors.h"
+#include "letter_model.h"
 
 using namespace retort;
 using namespace retort::distill;
@@ -37,19 +36,7 @@ class PackedTest : public QObject {
     spec.head_dim = 64;
     spec.feed_forward = 256;
     spec.tied = true;
-    const auto owner = tiny::make(spec);
-    std::filesystem::create_directories(path("teacher"));
-    std::vector<TensorToWrite> tensors;
-    for (const TensorEntry& t : owner->tensors)
-      tensors.push_back({t.name, t.shape, t.type, [data = t.data] { return Result<std::span<const std::byte>>(data); }});
-    must(write_safetensors(path("teacher/model.safetensors"), tensors, {}));
-    must(write_text_file(path("teacher/config.json"), owner->config_json));
-    nlohmann::json vocabulary = {{" ", 0}, {"?", 1}};
-    for (int i = 0; i < 26; ++i) vocabulary[std::string(1, static_cast<char>('a' + i))] = i + 2;
-    const nlohmann::json tokenizer = {{"version", "1.0"}, {"added_tokens", nlohmann::json::array()}, {"normalizer", nullptr}, {"pre_tokenizer", nullptr},
-                                      {"post_processor", nullptr}, {"decoder", nullptr},
-                                      {"model", {{"type", "BPE"}, {"unk_token", "?"}, {"vocab", vocabulary}, {"merges", nlohmann::json::array()}}}};
-    must(write_text_file(path("teacher/tokenizer.json"), tokenizer.dump()));
+    write_letter_model(path("teacher"), spec);
     std::string text;
     std::mt19937 random(3);
     const std::array<const char*, 6> words = {"abba", "cede", "dad", "fee", "gaga", "hedge"};

@@ -1,0 +1,30 @@
+// A tiny Llama on disk with random weights and a tokenizer of single letters and digits.
+#pragma once
+
+#include <nlohmann/json.hpp>
+
+#include "../model/tiny_model.h"
+#include "core/base/files.h"
+#include "core/formats/writers.h"
+#include "vectors.h"
+
+namespace retort::vectors {
+
+inline void write_letter_model(const std::filesystem::path& folder, const tiny::Spec& spec) {
+  const auto owner = tiny::make(spec);
+  std::filesystem::create_directories(folder);
+  std::vector<TensorToWrite> tensors;
+  for (const TensorEntry& t : owner->tensors)
+    tensors.push_back({t.name, t.shape, t.type, [data = t.data] { return Result<std::span<const std::byte>>(data); }});
+  must(write_safetensors(folder / "model.safetensors", tensors, {}));
+  must(write_text_file(folder / "config.json", owner->config_json));
+  nlohmann::json vocabulary = {{" ", 0}, {"?", 1}};
+  for (int i = 0; i < 26; ++i) vocabulary[std::string(1, static_cast<char>('a' + i))] = i + 2;
+  for (int i = 0; i < 10; ++i) vocabulary[std::to_string(i)] = i + 28;
+  const nlohmann::json tokenizer = {{"version", "1.0"}, {"added_tokens", nlohmann::json::array()}, {"normalizer", nullptr}, {"pre_tokenizer", nullptr},
+                                    {"post_processor", nullptr}, {"decoder", nullptr},
+                                    {"model", {{"type", "BPE"}, {"unk_token", "?"}, {"vocab", vocabulary}, {"merges", nlohmann::json::array()}}}};
+  must(write_text_file(folder / "tokenizer.json", tokenizer.dump()));
+}
+
+}  // namespace retort::vectors
