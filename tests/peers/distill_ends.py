@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Ends `retort distill` in every rough way that a person or a machine does, and looks at what is left.
 
-    distill_ends.py --retort build/release/bin/retort --shared /work/shared --work /tmp/ends [--tmpfs]
+    distill_ends.py --retort build/release/bin/retort --shared ../shared --work /tmp/ends [--tmpfs]
 
 kill -9 in the middle, then the same command: the same bytes as the run that nobody stopped. Ctrl-C: exit code 5, then the
 same. A rate far too high: the divergence is named, no student is written, the last state stays. Labels outside the classes:

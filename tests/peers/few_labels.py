@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """1,000 labels and the rest of the text without labels, against the same student trained on the labels alone.
 
-    few_labels.py --retort build/release/bin/retort --shared /work/shared --work /tmp/few [--seeds 3] [--threads 2]
+    few_labels.py --retort build/release/bin/retort --shared ../shared --work /tmp/few [--seeds 3] [--threads 2]
 
 Teacher: models/minilm-sst2. Student: three of its six layers, the same start for both. Each seed draws its own 1,000
 labelled examples. "labels": cross-entropy on those, 6 epochs. "soft": the same examples with cross-entropy, and all other
