@@ -263,8 +263,10 @@ void LossViews::fillLayers() {
   const CandidateInfo* chosen = candidate(m_selected);
   QString before;
   if (chosen && chosen->tensor_errors.empty()) {   // the source as it is: the most damaged of the others says more than nothing
-    const auto worst = worstDamaged(*m_snapshot);
-    if (worst) before = tr("%1 has no tensors of its own. ").arg(shortName(*m_snapshot, *chosen)), chosen = worst;
+    if (const CandidateInfo* worst = worstDamaged(*m_snapshot)) {
+      before = tr("%1 has no tensors of its own. ").arg(shortName(*m_snapshot, *chosen));
+      chosen = worst;
+    }
   }
   const QString key = QStringLiteral("%1|%2|%3").arg(m_selected).arg(chosen ? chosen->id : 0).arg(chosen ? chosen->tensor_errors.size() : 0);
   if (key == m_layersShown) return;
