@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <regex>
 
+#include "core/distill/distill_recipe.h"
 #include "core/quantize/quantizer.h"
 
 namespace retort {
@@ -126,11 +127,58 @@ Json stages_to_json(const std::vector<Stage>& stages) {
   return list;
 }
 
+// The distillation, with placeholders for what the study gives where the recipe is silent, so that all else can be checked.
+Result<distill::DistillRecipe> read_student(const std::string& text) {
+  const auto at_student = [](Error error) {
+    error.place = "student." + error.place;
+    return error;
+  };
+  auto student = distill::distill_recipe_from_json(text);
+  if (!student) return at_student(student.error());
+  if (student->teacher.empty()) student->teacher = "the source";
+  if (student->data.train.empty() && student->data.unlabelled.empty()) student->data.train = "the study's";
+  if (const auto checked = distill::check_recipe(*student); !checked) return at_student(checked.error());
+  return student;
+}
+
+std::string stage_title(const distill::TrainStage& stage) {
+  return std::string(distill::stage_name(stage.kind)) + (stage.level.empty() ? "" : " " + stage.level);
+}
+
+std::string student_name(const distill::DistillRecipe& student) {
+  const std::size_t kept = student.student.kept.size();
+  const std::int64_t layers = kept > 0 ? static_cast<std::int64_t>(kept) : student.student.layers;
+  std::string name = layers > 0 ? fmt::format("student, {} layer{}", layers, layers == 1 ? "" : "s") : "student, all layers";
+  if (student.student.trim_vocabulary) name += ", fewer pieces";
+  for (std::size_t i = 0; i < student.stages.size(); ++i)
+    if (student.stages[i].kind != distill::StageKind::kDistill) name += (i == 0 ? " · " : " → ") + stage_title(student.stages[i]);
+  return name;
+}
+
+Result<Recipe> with_student(const Json& json, Recipe recipe) {
+  const Json& student = json.at("student");
+  if (!student.is_object()) return bad("student", "an object: a distillation recipe", shown(student));
+  if (const auto stages = json.find("stages"); stages != json.end() && !(stages->is_array() && stages->empty()))
+    return bad("stages", "none beside a student: its own stages do all", shown(*stages));
+  recipe.student = student.dump(-1, ' ', false, Json::error_handler_t::replace);
+  RETORT_TRY(const auto read, read_student(recipe.student));
+  if (recipe.name.empty()) recipe.name = read.name.empty() ? student_name(read) : read.name;
+  return recipe;
+}
+
 }  // namespace
 
 std::string recipe_to_json(const Recipe& recipe) {
-  const Json json = {{"name", recipe.name}, {"stages", stages_to_json(recipe.stages)},
-                     {"activations", recipe.activations}};
+  Json json = {{"name", recipe.name}};
+  if (recipe.student.empty()) {
+    json["stages"] = stages_to_json(recipe.stages);
+  } else {
+    // What is no JSON goes as text, which recipe_from_json refuses by its place.
+    Json student = Json::parse(recipe.student, nullptr, false);
+    json["student"] = student.is_discarded() ? Json(recipe.student) : std::move(student);
+    if (!recipe.stages.empty()) json["stages"] = stages_to_json(recipe.stages);
+  }
+  json["activations"] = recipe.activations;
   return json.dump(2, ' ', false, Json::error_handler_t::replace);
 }
 
@@ -143,12 +191,13 @@ Result<Recipe> recipe_from_json(std::string_view text) {
     broken.offset = error.byte;
     return broken;
   }
-  RETORT_CHECK(only_keys(json, "", {"name", "stages", "activations", "$schema"}));
+  RETORT_CHECK(only_keys(json, "", {"name", "stages", "student", "activations", "$schema"}));
   Recipe recipe;
   RETORT_TRY(recipe.name, text_at(json, "name", "name", ""));
   RETORT_TRY(recipe.activations, text_at(json, "activations", "activations", "q8"));
   if (recipe.activations != "q8" && recipe.activations != "f32")
     return bad("activations", "\"q8\" or \"f32\"", "\"" + recipe.activations + "\"");
+  if (json.contains("student")) return with_student(json, std::move(recipe));
   const auto stages = json.find("stages");
   if (stages == json.end() || !stages->is_array() || stages->size() > kMaxStages)
     return bad("stages", fmt::format("a list of at most {} stages", kMaxStages),
@@ -166,8 +215,26 @@ Result<Recipe> recipe_from_json(std::string_view text) {
 }
 
 Digest recipe_digest(const Recipe& recipe) {
-  return std::move(DigestBuilder().text("recipe 1").text(stages_to_json(recipe.stages).dump()).text(recipe.activations))
-      .finish();
+  DigestBuilder builder;
+  builder.text("recipe 1").text(stages_to_json(recipe.stages).dump()).text(recipe.activations);
+  if (!recipe.student.empty()) {
+    builder.text("student");
+    const auto student = distill::distill_recipe_from_json(recipe.student);
+    if (!student) return std::move(builder.text(recipe.student)).finish();
+    builder.digest(distill::distill_recipe_digest(*student));
+    for (const auto* path : {&student->teacher, &student->data.train, &student->data.unlabelled, &student->data.validation})
+      builder.text(path->string());
+  }
+  return builder.finish();
+}
+
+std::vector<std::string> student_stages(const Recipe& recipe) {
+  std::vector<std::string> names;
+  if (recipe.student.empty()) return names;
+  const auto student = distill::distill_recipe_from_json(recipe.student);
+  if (student)
+    for (const distill::TrainStage& stage : student->stages) names.push_back(stage_title(stage));
+  return names;
 }
 
 std::vector<Recipe> preset_recipes() {

@@ -1,4 +1,5 @@
-// Recipe: an ordered list of stages with their parameters, a JSON document. No stages: the source as it is stored.
+// Recipe: an ordered list of stages with their parameters, a JSON document. No stages: the source as it is stored. Or a
+// student: a distillation with stages of its own.
 #pragma once
 
 #include <string>
@@ -10,7 +11,7 @@
 
 namespace retort {
 
-// One step. `kind` is "quantize" today; distill, fine-tune, smooth … come as further kinds with their own parameters.
+// One step on the source's own weights. `kind` is "quantize" today.
 struct Stage {
   std::string kind = "quantize";
   std::string level;                      // "Q4_K_M", "F16", "INT8"
@@ -23,10 +24,15 @@ struct Recipe {
   std::vector<Stage> stages;
   // Activations it is meant to run with: "q8" or "f32". For `--activations recipe`.
   std::string activations = "q8";
+  // A distillation recipe (core/distill/distill_recipe.h) as JSON; empty: none. Then `stages` is empty: the distillation's own
+  // stages (distill, qat, quantize, repair) do all. Where it names no teacher that is the study's source; where it names no
+  // data those are the study's sets with the role training.
+  std::string student{};
 };
 
 // {"name": …, "stages": [{"kind": "quantize", "level": "Q4_K_M", "importance": true,
-//   "overrides": [{"pattern": "…", "type": "Q8_0"}]}], "activations": "q8"}; resources/recipe.schema.json says the same.
+//   "overrides": [{"pattern": "…", "type": "Q8_0"}]}], "activations": "q8"}, or {"name": …, "student": {…}};
+// resources/recipe.schema.json says the same.
 std::string recipe_to_json(const Recipe& recipe);
 // Errors: kBadRecipe naming the place ("stages[0].level") and what is allowed there.
 Result<Recipe> recipe_from_json(std::string_view json);
@@ -34,5 +40,7 @@ Result<Recipe> recipe_from_json(std::string_view json);
 Digest recipe_digest(const Recipe& recipe);
 // The presets of the window and of `retort study new`: every level, with importance where it matters.
 std::vector<Recipe> preset_recipes();
+// The names of the student's stages in order: "distill", "quantize INT8". Empty for a recipe without a student.
+std::vector<std::string> student_stages(const Recipe& recipe);
 
 }  // namespace retort

@@ -16,6 +16,10 @@
 #include "core/study/recipe.h"
 
 namespace retort {
+namespace distill { struct CurvePoint; }   // core/distill/trainer.h
+
+// What a source answers for: decides what it can be measured by.
+enum class SourceKind : std::uint8_t { kLanguageModel, kClassifier, kEncoder };
 
 struct SourceInfo {
   std::filesystem::path path;
@@ -25,6 +29,10 @@ struct SourceInfo {
   double bits_per_weight = 0;
   std::optional<std::string> quantized;     // "Q4_1" when the source is, or lies on a grid
   Digest digest;                            // of the files
+  SourceKind kind = SourceKind::kLanguageModel;
+  std::int64_t layers = 0;                  // 0: a study of an older Retort, until its source is set again
+  std::int64_t classes = 0;                 // of a classifier
+  bool gguf = false;                        // from a GGUF file; else from a folder
 };
 
 struct DataInfo {
@@ -35,6 +43,14 @@ struct DataInfo {
   std::int64_t examples = 0, tokens = 0;
   std::vector<std::int64_t> length_histogram;
   std::string overlap_warning;              // one sentence when it shares text with a set of another role
+};
+
+// One step of a candidate's staircase: what the model was after it.
+struct StageInfo {
+  std::string name;                         // "source", "distill", "quantize INT8"
+  std::uint64_t bytes = 0;                  // of its file; 0 until it is made
+  std::map<std::string, Figure> figures{};  // what was measured, by the names of CandidateInfo::figure
+  std::string warning{};                    // one sentence when it compounds the damage of the stage before; else empty
 };
 
 enum class CandidateState : std::uint8_t { kPlanned, kQuantizing, kMeasuring, kDone, kFailed };
@@ -59,6 +75,7 @@ struct CandidateInfo {
   std::map<std::string, Evaluation> evaluations;
   std::optional<BenchResult> bench;
   std::string command_line;                 // the exact `retort …` line that makes it
+  std::vector<StageInfo> stages{};          // of a student: the source first, then each stage; empty for others
 
   // The figures that charts and goals use: kld_mean, perplexity, top1_agreement, accuracy (over all labelled sets),
   // size, decode, prefill, time_to_first_token, p50 …; absent when not measured.
@@ -85,7 +102,9 @@ struct RunRow {
   std::int64_t id = 0;
   std::int64_t candidate = 0;               // candidate id; 0 for shared steps (importance matrix)
   std::string candidate_name;
-  std::string step;                         // "quantize", "text: evaluation", "prompts", "speed and memory"
+  // Students: "distill", "qat", "quantize", "repair". Others: "quantize". Then "text: evaluation", "prompts: …",
+  // "classes: …", "speed and memory"; measurements between a student's stages end in " after distill".
+  std::string step;
   JobState state = JobState::kWaiting;
   double done = 0, total = 0;
   std::string unit, working_on;             // "tensors", "blk.3.ffn_down"
@@ -93,6 +112,8 @@ struct RunRow {
   double seconds_left = -1;                 // -1: not known
   std::int64_t reused = 0;                  // tensors or measurements taken from the store
   std::string message;                      // error or note
+  // The loss curve so far, validations among the steps; null for steps that don't train. Never changed once it is here.
+  std::shared_ptr<const std::vector<distill::CurvePoint>> curve{};
 };
 
 struct StudySnapshot {

@@ -10,6 +10,7 @@ class RecipeTest : public QObject {
   Q_OBJECT
  private slots:
   void goes_there_and_back();
+  void students_go_there_and_back();
   void names_what_is_wrong_data();
   void names_what_is_wrong();
   void presets_are_valid();
@@ -28,6 +29,30 @@ void RecipeTest::goes_there_and_back() {
   QCOMPARE(back->stages[0].overrides[0].type, kernels::TensorType::kQ6_K);
   QVERIFY(recipe_from_json("{\"stages\": []}").ok());
   QCOMPARE(recipe_from_json("{\"stages\": []}")->name, std::string("as stored"));
+}
+
+void RecipeTest::students_go_there_and_back() {
+  const char* const text = R"({"student": {"student": {"layers": 3}, "training": {"steps": 20},
+    "stages": [{"kind": "distill"}, {"kind": "quantize", "level": "INT8"}, {"kind": "repair", "steps": 5}]}})";
+  const auto recipe = recipe_from_json(text);
+  QVERIFY2(recipe.ok(), recipe.ok() ? "" : error_text(recipe.error()).c_str());
+  QVERIFY(recipe->stages.empty());
+  QCOMPARE(recipe->name, std::string("student, 3 layers → quantize INT8 → repair"));
+  const std::vector<std::string> stages = {"distill", "quantize INT8", "repair"};
+  QCOMPARE(student_stages(*recipe), stages);
+  const std::string json = recipe_to_json(*recipe);
+  const auto back = recipe_from_json(json);
+  QVERIFY(back.ok());
+  QCOMPARE(recipe_to_json(*back), json);
+  QCOMPARE(back->student, recipe->student);
+  QCOMPARE(recipe_digest(*back), recipe_digest(*recipe));
+  Recipe other = *recipe;
+  other.student = R"({"student": {"layers": 2}})";
+  QVERIFY(recipe_digest(other) != recipe_digest(*recipe));
+  // What is no recipe cannot pass by going there and back.
+  other.student = "{";
+  QCOMPARE(recipe_from_json(recipe_to_json(other)).error().place, std::string("student"));
+  QVERIFY(student_stages(Recipe()).empty());
 }
 
 void RecipeTest::names_what_is_wrong_data() {
@@ -49,6 +74,11 @@ void RecipeTest::names_what_is_wrong_data() {
   row(R"({"stages": [{"level": "Q4_0", "overrides": [{"pattern": "(", "type": "Q8_0"}]}]})", "stages[0].overrides[0].pattern");
   row(R"({"stages": [{"level": "Q4_0", "overrides": [{"pattern": "a", "type": "I32"}]}]})", "stages[0].overrides[0].type");
   row(R"({"stages": [{"level": "Q4_0"}, {"level": "Q4_0"}]})", "stages[1]");
+  row(R"({"student": []})", "student");
+  row(R"({"student": {"pupil": 1}})", "student.pupil");
+  row(R"({"student": {"student": {"layers": -1}}})", "student.student.layers");
+  row(R"({"student": {"stages": [{"kind": "repair"}]}})", "student.stages[0].kind");
+  row(R"({"student": {}, "stages": [{"level": "Q4_0"}]})", "stages");
 }
 
 void RecipeTest::names_what_is_wrong() {
