@@ -82,9 +82,12 @@ void save_cache(const Bench& bench, const std::filesystem::path& path) {
   if (!failed) (void)bench.cache->save(path, {}).ok();
 }
 
-Result<Digest> run_key(const DistillRecipe& recipe, const Bench& bench, const std::vector<std::int64_t>& kept) {
+// Of all that the values after stage `index` depend on: what comes later changes nothing about them.
+Result<Digest> run_key(const DistillRecipe& recipe, std::size_t index, const Bench& bench, const std::vector<std::int64_t>& kept) {
+  DistillRecipe until = recipe;
+  until.stages.resize(index + 1);
   DigestBuilder key;
-  key.text("training 1").digest(distill_recipe_digest(recipe)).digest(bench.data.digest);
+  key.text("training 2").digest(distill_recipe_digest(until)).digest(bench.data.digest);
   for (const std::int64_t layer : kept) key.number(static_cast<std::uint64_t>(layer));
   for (const WeightSpec& spec : bench.student.graph.weights) {
     key.text(spec.source_name);
@@ -106,8 +109,8 @@ Result<void> check_output(const Model& teacher, std::string_view level, const st
 class Chain {
  public:
   Chain(const DistillRecipe& recipe, Bench& bench, DistillReport& report, const std::filesystem::path& output,
-        const std::function<void(const CurvePoint&)>& on_point, const JobContext& job)
-      : recipe_(recipe), bench_(bench), report_(report), output_(output), on_point_(on_point), job_(job) {}
+        const DistillOptions& options, const JobContext& job)
+      : recipe_(recipe), bench_(bench), report_(report), output_(output), options_(options), job_(job) {}
 
   Result<void> run() {
     for (std::size_t i = 0; i < recipe_.stages.size(); ++i) RETORT_CHECK(run_stage(i));
@@ -125,19 +128,20 @@ class Chain {
     if (stage.kind == StageKind::kQat || stage.kind == StageKind::kQuantize) RETORT_CHECK(pack(stage));
     if (stage.kind == StageKind::kRepair) RETORT_CHECK(bench_.packed->hold_codes(bench_.student_parameters));
     RETORT_CHECK(make_objective());
-    RETORT_TRY(Digest key, run_key(recipe_, bench_, report_.kept));
-    key = DigestBuilder().digest(key).number(index).finish();
-    const std::string name = fmt::format("{}-{}", index + 1, stage_name(stage.kind));
-    const std::filesystem::path done = folder(output_) / fmt::format("{}.{}.safetensors", name, key.hex().substr(0, 16));
-    if (stage.kind == StageKind::kQuantize || std::filesystem::exists(done)) {
+    RETORT_TRY(const Digest key, run_key(recipe_, index, bench_, report_.kept));
+    const Files files = files_of(index, key);
+    if (stage.kind == StageKind::kQuantize || std::filesystem::exists(files.values)) {
       if (stage.kind != StageKind::kQuantize) {
-        RETORT_CHECK(load_values(done, bench_.student_parameters));
+        RETORT_CHECK(load_values(files.values, bench_.student_parameters));
         if (bench_.packed) RETORT_CHECK(bench_.packed->after_step(bench_.student_parameters, job_.with_progress({})));
+        report_.curve = files.curve;
       }
       RETORT_CHECK(judge(result));
     } else {
-      RETORT_CHECK(train(stage, name, key, result));
-      if (recipe_.stages.size() > 1) RETORT_CHECK(save_values(done, bench_.student_parameters, job_.with_progress({})));
+      RETORT_CHECK(train(stage, files, key, result));
+      if (recipe_.stages.size() > 1 || shared()) RETORT_CHECK(save_values(files.values, bench_.student_parameters, job_.with_progress({})));
+      std::error_code ignored;
+      if (shared()) std::filesystem::remove_all(files.state, ignored);
     }
     result.bytes = student_bytes(bench_.student, bench_.packed ? &*bench_.packed : nullptr, recipe_.type);
     result.seconds = std::chrono::duration<double>(Clock::now() - start).count();
@@ -168,14 +172,27 @@ class Chain {
     return bench_.packed->round(bench_.student_parameters, job_);
   }
 
-  Result<void> train(const TrainStage& stage, const std::string& name, const Digest& key, StageReport& result) {
-    const std::filesystem::path curve = output_.string() + (recipe_.stages.size() > 1 ? "." + name : std::string()) + ".curve.jsonl";
+  // What one stage leaves. In a shared folder the key tells stages of different runs apart; in a run's own folder the state of
+  // another recipe is refused by its key.
+  struct Files {
+    std::filesystem::path state, values, curve;
+  };
+  bool shared() const noexcept { return !options_.shared.empty(); }
+  Files files_of(std::size_t index, const Digest& key) const {
+    const std::string name = fmt::format("{}-{}", index + 1, stage_name(recipe_.stages[index].kind));
+    const std::string keyed = name + "." + key.hex().substr(0, 16);
+    if (shared()) return {options_.shared / keyed, options_.shared / (keyed + ".safetensors"), options_.shared / (keyed + ".curve.jsonl")};
+    return {folder(output_) / name, folder(output_) / (keyed + ".safetensors"),
+            output_.string() + (recipe_.stages.size() > 1 ? "." + name : std::string()) + ".curve.jsonl"};
+  }
+
+  Result<void> train(const TrainStage& stage, const Files& files, const Digest& key, StageReport& result) {
     Trainer trainer(plan_of_stage(recipe_.training, stage), bench_.data, *bench_.objective, bench_.student_parameters, *bench_.pool,
-                    {folder(output_) / name, curve}, key);
+                    {files.state, files.curve}, key);
     if (bench_.packed) trainer.use_packed(&*bench_.packed);
-    trainer.on_point(on_point_);
+    trainer.on_point(options_.on_point);
     RETORT_TRY(report_.outcome, trainer.run(job_));
-    report_.curve = curve;
+    report_.curve = files.curve;
     result.steps = report_.outcome.steps;
     result.tokens_per_second = report_.outcome.tokens_per_second;
     result.after = report_.outcome.after;
@@ -193,7 +210,7 @@ class Chain {
   Bench& bench_;
   DistillReport& report_;
   const std::filesystem::path& output_;
-  const std::function<void(const CurvePoint&)>& on_point_;
+  const DistillOptions& options_;
   const JobContext& job_;
 };
 
@@ -236,7 +253,7 @@ Result<Bench> open_bench(const DistillRecipe& recipe, const std::filesystem::pat
 }  // namespace
 
 Result<DistillReport> distill(const DistillRecipe& recipe, const std::filesystem::path& output, int threads, const JobContext& job,
-                              const std::function<void(const CurvePoint&)>& on_point) {
+                              const DistillOptions& options) {
   RETORT_CHECK(check_recipe(recipe));
   DistillReport report;
   RETORT_TRY(Bench bench, open_bench(recipe, output, threads, report, job));
@@ -244,7 +261,7 @@ Result<DistillReport> distill(const DistillRecipe& recipe, const std::filesystem
   if (bench.student.graph.head == HeadKind::kSequenceLabels && recipe.loss.logits.needs_teacher()) {
     RETORT_TRY(cache, open_cache(recipe, bench, report, job));
   }
-  const auto done = Chain(recipe, bench, report, output, on_point, job).run();
+  const auto done = Chain(recipe, bench, report, output, options, job).run();
   if (bench.cache) save_cache(bench, cache);
   if (!done.ok()) return done.error();
   if (bench.packed) {
@@ -253,7 +270,7 @@ Result<DistillReport> distill(const DistillRecipe& recipe, const std::filesystem
     RETORT_TRY(report.student, write_student(bench.student, bench.student_parameters, recipe.type, output, job.with_progress({})));
   }
   std::error_code ignored;
-  std::filesystem::remove_all(Chain::folder(output), ignored);
+  if (options.shared.empty()) std::filesystem::remove_all(Chain::folder(output), ignored);
   return report;
 }
 

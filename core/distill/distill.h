@@ -28,10 +28,18 @@ struct DistillReport {
   std::filesystem::path curve;
 };
 
+struct DistillOptions {
+  std::function<void(const CurvePoint&)> on_point{};
+  // Where states, loss curves and the values that each stage ended with are kept, and stay: recipes that begin with the same
+  // stages on the same data share them, so what one made no other makes again. One folder serves one teacher. Empty: beside
+  // `output`, as below.
+  std::filesystem::path shared{};
+};
+
 // `output`: a folder, or a .gguf file for a teacher in GGUF. Beside it: output.curve.jsonl (kept) and output.training
 // (state; removed at the end). An interrupted run goes on with the same recipe and output.
 // Errors: those of every part; kBadArgument for an output of the wrong kind.
 Result<DistillReport> distill(const DistillRecipe& recipe, const std::filesystem::path& output, int threads, const JobContext& job,
-                              const std::function<void(const CurvePoint&)>& on_point = {});
+                              const DistillOptions& options = {});
 
 }  // namespace retort::distill

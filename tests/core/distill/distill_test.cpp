@@ -93,9 +93,9 @@ class DistillTest : public QObject {
     // Stopped in the middle, twice, on another number of threads: the same bytes.
     for (const std::int64_t at : {5, 13}) {
       JobContext job;
-      const auto stopped = distill::distill(recipe, path("parts"), 1, job, [&](const CurvePoint& point) {
+      const auto stopped = distill::distill(recipe, path("parts"), 1, job, {.on_point = [&](const CurvePoint& point) {
         if (!point.validation && point.step == at) job.stop();
-      });
+      }});
       QCOMPARE(stopped.error().code, ErrorCode::kCanceled);
     }
     const DistillReport rest = must(distill::distill(recipe, path("parts"), 2, {}));
@@ -116,7 +116,7 @@ class DistillTest : public QObject {
   void another_runs_state_is_refused() {
     DistillRecipe recipe = tiny_recipe();
     JobContext job;
-    QVERIFY(!distill::distill(recipe, path("mixed"), 1, job, [&](const CurvePoint& p) { if (p.step == 3) job.stop(); }).ok());
+    QVERIFY(!distill::distill(recipe, path("mixed"), 1, job, {.on_point = [&](const CurvePoint& p) { if (p.step == 3) job.stop(); }}).ok());
     recipe.training.seed = 9;
     const auto refused = distill::distill(recipe, path("mixed"), 1, {});
     QVERIFY(!refused.ok());

@@ -135,14 +135,35 @@ class PackedTest : public QObject {
     for (const std::int64_t after : {4, 9, 3}) {
       JobContext job;
       std::int64_t steps = 0;
-      const auto stopped = distill::distill(recipe, path("parts"), 1, job, [&](const CurvePoint& point) {
+      const auto stopped = distill::distill(recipe, path("parts"), 1, job, {.on_point = [&](const CurvePoint& point) {
         if (!point.validation && ++steps == after) job.stop();
-      });
+      }});
       QCOMPARE(stopped.error().code, ErrorCode::kCanceled);
     }
     const DistillReport rest = must(distill::distill(recipe, path("parts"), 2, {}));
     QVERIFY(must(read_text_file(rest.student.output / "model.safetensors")) == must(read_text_file(whole.student.output / "model.safetensors")));
     QVERIFY(!std::filesystem::exists(path("parts.training")));
+  }
+
+  // Recipes that begin alike share what the beginning gave, and their files are those of a run alone.
+  void equal_beginnings_are_made_once() {
+    const TrainStage first{.kind = StageKind::kDistill, .steps = 12}, second{.kind = StageKind::kQat, .level = "INT8", .steps = 6};
+    std::vector<std::int64_t> trained;
+    const auto make = [&](const std::vector<TrainStage>& stages, const char* name) {
+      trained.push_back(0);
+      return must(distill::distill(recipe_of(stages), path(name), 2, {}, {.on_point = [&](const CurvePoint& point) { trained.back() += point.validation ? 0 : 1; },
+                                                                         .shared = path("shared")}));
+    };
+    make({first}, "one");
+    make({first, second}, "two");
+    const DistillReport again = make({first, second}, "three");
+    make({{.kind = StageKind::kDistill, .steps = 5}}, "other");
+    QCOMPARE(trained, (std::vector<std::int64_t>{12, 6, 0, 5}));
+    QVERIFY(std::filesystem::exists(again.curve));
+    const DistillReport alone = must(distill::distill(recipe_of({first, second}), path("alone"), 2, {}));
+    for (const char* name : {"two", "three"})
+      QVERIFY(must(read_text_file(path(name) / "model.safetensors")) == must(read_text_file(alone.student.output / "model.safetensors")));
+    for (const auto& entry : std::filesystem::directory_iterator(path("shared"))) QVERIFY(entry.is_regular_file());   // no states of what is done
   }
 
   void rounding_is_undone_by_repair() {
