@@ -12,13 +12,21 @@ namespace {
 struct Options {
   CommonOptions common;
   std::string model;
-  std::int64_t prompt = 512, generate = 300;
+  std::int64_t prompt = 0, generate = 300;   // 0: as long as is usual for the model
 };
+
+void print_encoder(const BenchResult& result) {
+  fmt::print("Many         {:8.1f} tokens/s   (examples of {} tokens, many at once)\n", result.prefill_tokens_per_second, result.example_tokens);
+  fmt::print("One          {:8.2f} ms         ({} examples, one by one; p50 {:.2f} ms, p95 {:.2f} ms, p99 {:.2f} ms)\n", 1e3 * result.p50,
+             result.token_seconds.size(), 1e3 * result.p50, 1e3 * result.p95, 1e3 * result.p99);
+  fmt::print("Memory       {:>8} peak: weights {}, work space {}\n", human_bytes(result.peak_memory_bytes), human_bytes(result.memory.weights),
+             human_bytes(result.memory.work_space));
+}
 
 Result<void> run(const Options& options, Context& context) {
   RETORT_TRY(Model model, open_model_or_candidate(options.model));
   BenchOptions wanted;
-  wanted.prompt = options.prompt;
+  wanted.prompt = options.prompt > 0 ? options.prompt : model.graph.causal ? BenchOptions().prompt : kEncoderExample;
   wanted.generate = options.generate;
   wanted.threads = options.common.threads;
   wanted.backend = options.common.backend;
@@ -31,7 +39,11 @@ Result<void> run(const Options& options, Context& context) {
     return {};
   }
   fmt::print("Device       {}\nActivations  {}\n", result.device, result.activations);
-  fmt::print("Prefill      {:8.1f} tokens/s   ({} tokens)\n", result.prefill_tokens_per_second, options.prompt);
+  if (result.encoder()) {
+    print_encoder(result);
+    return {};
+  }
+  fmt::print("Prefill      {:8.1f} tokens/s   ({} tokens)\n", result.prefill_tokens_per_second, wanted.prompt);
   fmt::print("First token  {:8.1f} ms\n", 1e3 * result.time_to_first_token_seconds);
   fmt::print("Decode       {:8.1f} tokens/s   ({} tokens; p50 {:.2f} ms, p95 {:.2f} ms, p99 {:.2f} ms)\n",
              result.decode_tokens_per_second, options.generate, 1e3 * result.p50, 1e3 * result.p95, 1e3 * result.p99);
@@ -46,8 +58,8 @@ void add_bench(CLI::App& app, Context& context) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("bench", "Time to first token, prefill and decode rate, latency, memory");
   command->add_option("model", options->model, "GGUF file, Hugging Face folder or candidate")->required();
-  command->add_option("--prompt", options->prompt, "Tokens of the prompt")->check(CLI::PositiveNumber);
-  command->add_option("--generate", options->generate, "Tokens to generate")->check(CLI::PositiveNumber);
+  command->add_option("--prompt", options->prompt, "Tokens of the prompt, or of an encoder's example")->check(CLI::PositiveNumber);
+  command->add_option("--generate", options->generate, "Tokens to generate, or examples")->check(CLI::PositiveNumber);
   add_compute(*command, options->common);
   add_json(*command, options->common);
   command->callback([options, &context] { finish(context, run(*options, context)); });

@@ -57,6 +57,21 @@ Result<Evaluation> evaluate_kld(const Options& options, Backend& backend, Sessio
   return evaluation;
 }
 
+// With --reference also against the original's answers.
+Result<Evaluation> evaluate_classes(const Options& options, Backend& backend, Session& session, const Model& model, const DataSet& data, const JobContext& job) {
+  if (options.reference.empty()) return evaluate_classification(session, model, data, options.evaluate, nullptr, nullptr, job);
+  RETORT_TRY(Model opened, open_model_or_candidate(options.reference));
+  const auto original = std::make_shared<const Model>(std::move(opened));
+  RunOptions run = run_options(options);
+  run.activations = kernels::Activations::kF32;
+  RETORT_TRY(const auto original_session, backend.compile(original, run));
+  ClassReference reference;
+  RETORT_TRY(const Evaluation of_original, evaluate_classification(*original_session, *original, data, options.evaluate, nullptr, &reference, job));
+  RETORT_TRY(Evaluation evaluation, evaluate_classification(session, model, data, options.evaluate, &reference, nullptr, job));
+  evaluation.figures["reference_accuracy"] = of_original.figures.at("accuracy");
+  return evaluation;
+}
+
 Result<void> run(const Options& options, Context& context) {
   RETORT_TRY(const DataSet data, pick(options));
   RETORT_TRY(Model opened, open_model_or_candidate(options.model));
@@ -66,7 +81,7 @@ Result<void> run(const Options& options, Context& context) {
   show_progress(context);
   const auto evaluated = [&]() -> Result<Evaluation> {
     if (options.task == "kld") return evaluate_kld(options, *backend, *session, *model, data, context.job);
-    if (options.task == "classification") return evaluate_classification(*session, *model, data, options.evaluate, context.job);
+    if (options.task == "classification") return evaluate_classes(options, *backend, *session, *model, data, context.job);
     if (options.task == "choice") return evaluate_choice(*session, *model, data, options.evaluate, context.job);
     if (options.task == "exact") return evaluate_exact(*session, *model, data, options.evaluate, context.job);
     return evaluate_text(*session, *model, data, options.evaluate, nullptr, nullptr, nullptr, context.job);
@@ -97,7 +112,7 @@ void add_eval(CLI::App& app, Context& context) {
   command->add_option("model", options->model, "GGUF file, Hugging Face folder or candidate")->required();
   command->add_option("--task", options->task, "What to measure")->required()->check(CLI::IsMember({"perplexity", "kld", "choice", "exact", "classification"}));
   command->add_option("--data", options->data, "Text or JSONL")->required();
-  command->add_option("--reference", options->reference, "The original, for --task kld");
+  command->add_option("--reference", options->reference, "The original, for --task kld, and for classification to compare answers with");
   command->add_option("--examples", options->examples, "Write per-example results to this JSONL file");
   command->add_option("--context", options->evaluate.context, "Tokens per chunk")->check(CLI::PositiveNumber);
   command->add_option("--chunks", options->evaluate.chunks, "At most this many chunks; 0: all")->check(CLI::NonNegativeNumber);

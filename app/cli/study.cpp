@@ -8,6 +8,7 @@
 #include "app/cli/list.h"
 #include "app/cli/study_show.h"
 #include "core/export/gguf_export.h"
+#include "core/study/presets.h"
 #include "core/study/study.h"
 #include "core/study/study_export.h"
 
@@ -17,7 +18,7 @@ namespace {
 struct Options {
   CommonOptions common;
   std::string study, model, output, candidate;
-  std::vector<std::string> data, levels, recipes;
+  std::vector<std::string> data, levels, recipes, students;
   std::int64_t context = 512;
   bool only_estimate = false;
 };
@@ -35,16 +36,44 @@ Result<std::pair<std::string, DataRole>> data_of(const std::string& word) {
   return std::pair{word, DataRole::kEvaluation};
 }
 
-Result<std::vector<Recipe>> recipes_of(const Options& options) {
+// A distillation as `retort distill` takes it, as a candidate of the study. Where its teacher is the source that goes unsaid.
+Result<Recipe> student_of(const std::string& file, const SourceInfo& source) {
+  RETORT_TRY(const std::string text, read_text_file(file, 1 << 20));
+  auto json = nlohmann::ordered_json::parse(text, nullptr, false);
+  if (!json.is_object()) return Error{.code = ErrorCode::kBadRecipe, .file = file, .expected = "a JSON object"};
+  std::error_code ignored;
+  if (const auto teacher = json.find("teacher"); teacher != json.end() && teacher->is_string() &&
+                                                 std::filesystem::equivalent(teacher->get<std::string>(), source.path, ignored))
+    json.erase(teacher);
+  auto recipe = recipe_from_json(nlohmann::ordered_json{{"student", json}}.dump());
+  if (recipe) return recipe;
+  Error error = std::move(recipe).error();
+  error.file = file;
+  return error;
+}
+
+Result<std::vector<Recipe>> recipes_of(const Options& options, const SourceInfo& source, bool calibration) {
   std::vector<Recipe> recipes;
   for (const std::string& file : options.recipes) {
     RETORT_TRY(const std::string text, read_text_file(file, 1 << 20));
     RETORT_TRY(auto recipe, recipe_from_json(text));
     recipes.push_back(std::move(recipe));
   }
-  for (Recipe& preset : preset_recipes()) {
-    const bool wished = std::find(options.levels.begin(), options.levels.end(), preset.stages.front().level) != options.levels.end();
-    if (wished || (options.levels.empty() && options.recipes.empty())) recipes.push_back(std::move(preset));
+  for (const std::string& file : options.students) {
+    RETORT_TRY(auto recipe, student_of(file, source));
+    recipes.push_back(std::move(recipe));
+  }
+  const bool all = options.levels.empty() && options.recipes.empty() && options.students.empty();
+  for (Preset& preset : level_presets(source)) {
+    Recipe& recipe = preset.recipe;
+    const bool wished = std::find(options.levels.begin(), options.levels.end(), recipe.stages.front().level) != options.levels.end();
+    if (!wished && !(all && preset.problem.empty())) continue;
+    // Without a calibration text there is nothing to weigh by.
+    if (!calibration) {
+      recipe.stages.front().importance = false;
+      recipe.name = recipe.stages.front().level;
+    }
+    recipes.push_back(std::move(recipe));
   }
   for (const std::string& level : options.levels)
     if (std::none_of(recipes.begin(), recipes.end(), [&](const Recipe& recipe) { return !recipe.stages.empty() && recipe.stages.front().level == level; }))
@@ -53,7 +82,6 @@ Result<std::vector<Recipe>> recipes_of(const Options& options) {
 }
 
 Result<void> create(const Options& options, Context& context) {
-  RETORT_TRY(std::vector<Recipe> recipes, recipes_of(options));
   std::vector<std::pair<std::string, DataRole>> data;
   bool calibration = false;
   for (const std::string& word : options.data) {
@@ -68,12 +96,8 @@ Result<void> create(const Options& options, Context& context) {
     for (const auto& [path, role] : data) RETORT_CHECK(study->add_data(path, role, {}, context.job));
     RETORT_CHECK(study->set_context(options.context));
     RETORT_CHECK(study->set_threads(options.common.threads));
-    for (Recipe& recipe : recipes) {
-      // Without a calibration text there is nothing to weigh by.
-      if (!calibration && options.recipes.empty()) {
-        recipe.stages.front().importance = false;
-        recipe.name = recipe.stages.front().level;
-      }
+    RETORT_TRY(const std::vector<Recipe> recipes, recipes_of(options, *study->snapshot().source, calibration));
+    for (const Recipe& recipe : recipes) {
       RETORT_TRY([[maybe_unused]] const auto id, study->add_candidate(recipe));
     }
     return {};
@@ -176,6 +200,7 @@ void add_study(CLI::App& app, Context& context) {
   made->add_option("--data", options->data, "F or F:role; calibration, training or evaluation (the default)");
   made->add_option("--levels", options->levels, "Only these presets, separated by commas")->delimiter(',');
   made->add_option("--recipe", options->recipes, "A recipe as JSON, instead of or beside --levels");
+  made->add_option("--student", options->students, "A distillation as JSON (docs/distillation.md) as a candidate; without data it learns from the sets with the role training");
   made->add_option("--context", options->context, "Tokens per chunk of text");
   made->add_option("--threads", options->common.threads, "Threads; 0 takes all cores")->check(CLI::Range(0, 1024));
   CLI::App* ran = add("run", "Do everything that is missing; goes on where it was stopped", run);
@@ -184,9 +209,9 @@ void add_study(CLI::App& app, Context& context) {
   add_json(*add("show", "Figures and recommendation", show), options->common);
   CLI::App* reported = add("report", "Write one HTML page with charts and figures", report);
   reported->add_option("-o,--output", options->output, "HTML file to write")->required();
-  CLI::App* exported = add("export", "Write a candidate as GGUF", export_candidate);
+  CLI::App* exported = add("export", "Write a candidate as a GGUF file or a folder", export_candidate);
   exported->add_option("candidate", options->candidate, "Its name or level, or \"recommended\"")->required();
-  exported->add_option("-o,--output", options->output, "GGUF file to write")->required();
+  exported->add_option("-o,--output", options->output, "GGUF file to write, or a folder")->required();
   add_json(*exported, options->common);
 }
 

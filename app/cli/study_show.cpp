@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
+#include <span>
 
 #include "app/cli/commands.h"
 
@@ -38,6 +39,14 @@ const char* state_name(CandidateState state) {
   return "";
 }
 
+Json stage_json(const StageInfo& stage) {
+  Json figures = Json::object();
+  for (const auto& [name, figure] : stage.figures) figures[name] = figure_json(figure);
+  Json out = {{"name", stage.name}, {"bytes", stage.bytes}, {"figures", std::move(figures)}};
+  if (!stage.warning.empty()) out["warning"] = stage.warning;
+  return out;
+}
+
 Json candidate_json(const CandidateInfo& candidate) {
   Json out = {{"name", candidate.name}, {"plain", candidate.plain}, {"state", state_name(candidate.state)}, {"chosen", candidate.chosen},
               {"original", candidate.is_original}, {"recipe", Json::parse(recipe_to_json(candidate.recipe))}, {"bytes", candidate.bytes},
@@ -46,9 +55,10 @@ Json candidate_json(const CandidateInfo& candidate) {
   out["fallbacks"] = Json::array();
   for (const auto& [tensor, text] : candidate.fallbacks) out["fallbacks"].push_back({{"tensor", tensor}, {"what", text}});
   Json figures = Json::object();
-  for (const char* name : {"kld_mean", "perplexity", "top1_agreement", "accuracy", "decode", "prefill", "time_to_first_token", "peak_memory"})
+  for (const char* name : {"kld_mean", "perplexity", "top1_agreement", "accuracy", "macro_f1", "decode", "prefill", "time_to_first_token", "p50", "p95", "p99", "peak_memory"})
     if (const auto figure = candidate.figure(name)) figures[name] = figure_json(*figure);
   out["figures"] = std::move(figures);
+  for (const StageInfo& stage : candidate.stages) out["stages"].push_back(stage_json(stage));
   out["measurements"] = measurements_json(candidate);
   out["command"] = candidate.command_line;
   return out;
@@ -57,6 +67,41 @@ Json candidate_json(const CandidateInfo& candidate) {
 std::string shown(const CandidateInfo& candidate, const char* name, double scale, const char* format) {
   const auto figure = candidate.figure(name);
   return figure ? fmt::format(fmt::runtime(format), scale * figure->value) : "–";
+}
+
+// One column of the table: what it shows of whom, in what unit.
+struct Column {
+  const char *title, *figure, *format;
+  double scale;
+  int width;
+};
+constexpr Column kLanguage[] = {{"MB", "size", "{:.1f}", 1e-6, 9}, {"bpw", "bits_per_weight", "{:.2f}", 1, 6}, {"KLD", "kld_mean", "{:.5f}", 1, 10},
+                                {"ppl", "perplexity", "{:.3f}", 1, 9}, {"same %", "top1_agreement", "{:.1f}", 100, 7}, {"right %", "accuracy", "{:.1f}", 100, 7},
+                                {"first ms", "time_to_first_token", "{:.0f}", 1000, 8}, {"tok/s", "decode", "{:.1f}", 1, 8}, {"peak MB", "peak_memory", "{:.0f}", 1e-6, 8}};
+constexpr Column kClasses[] = {{"MB", "size", "{:.1f}", 1e-6, 9}, {"bpw", "bits_per_weight", "{:.2f}", 1, 6}, {"right %", "accuracy", "{:.2f}", 100, 8},
+                               {"F1 %", "macro_f1", "{:.2f}", 100, 7}, {"same %", "top1_agreement", "{:.1f}", 100, 7}, {"KLD", "kld_mean", "{:.5f}", 1, 10},
+                               {"p50 ms", "p50", "{:.2f}", 1000, 8}, {"p99 ms", "p99", "{:.2f}", 1000, 8}, {"tok/s", "prefill", "{:.0f}", 1, 8},
+                               {"peak MB", "peak_memory", "{:.0f}", 1e-6, 8}};
+
+std::span<const Column> columns_of(const StudySnapshot& snapshot) {
+  if (snapshot.source && snapshot.source->kind != SourceKind::kLanguageModel) return kClasses;
+  return kLanguage;
+}
+
+// A student's staircase, under the same columns.
+void print_stages(const CandidateInfo& candidate, std::span<const Column> columns) {
+  for (const StageInfo& stage : candidate.stages) {
+    fmt::print("    {:<26}", (&stage == candidate.stages.data() ? "" : "→ ") + stage.name);
+    for (const Column& column : columns) {
+      const auto figure = stage.figures.find(column.figure);
+      std::string text = "–";
+      if (std::string_view(column.figure) == "size" && stage.bytes > 0) text = fmt::format(fmt::runtime(column.format), column.scale * static_cast<double>(stage.bytes));
+      else if (figure != stage.figures.end()) text = fmt::format(fmt::runtime(column.format), column.scale * figure->second.value);
+      fmt::print(" {:>{}}", text, column.width);
+    }
+    fmt::print("\n");
+    if (!stage.warning.empty()) fmt::print("      {}\n", stage.warning);
+  }
 }
 
 }  // namespace
@@ -89,13 +134,16 @@ void print_study(const StudySnapshot& snapshot) {
     fmt::print("  {:<12} {} · {} · {} examples · {} tokens\n", data_role_name(data.role), data.name, data_kind_name(data.kind), data.examples, data.tokens);
     if (!data.overlap_warning.empty()) fmt::print("               {}\n", data.overlap_warning);
   }
-  fmt::print("\n{:<30} {:>9} {:>6} {:>10} {:>9} {:>7} {:>7} {:>8} {:>8} {:>8}\n", "candidate", "MB", "bpw", "KLD", "ppl", "same %", "right %", "first ms", "tok/s", "peak MB");
+  const std::span<const Column> columns = columns_of(snapshot);
+  fmt::print("\n{:<30}", "candidate");
+  for (const Column& column : columns) fmt::print(" {:>{}}", column.title, column.width);
+  fmt::print("\n");
   for (const CandidateInfo& candidate : snapshot.candidates) {
     const bool chosen = snapshot.recommendation.candidate == candidate.id;
-    fmt::print("{} {:<28} {:>9} {:>6} {:>10} {:>9} {:>7} {:>7} {:>8} {:>8} {:>8}{}\n", chosen ? "*" : " ", candidate.name, shown(candidate, "size", 1e-6, "{:.1f}"),
-               shown(candidate, "bits_per_weight", 1, "{:.2f}"), shown(candidate, "kld_mean", 1, "{:.5f}"), shown(candidate, "perplexity", 1, "{:.3f}"),
-               shown(candidate, "top1_agreement", 100, "{:.1f}"), shown(candidate, "accuracy", 100, "{:.1f}"), shown(candidate, "time_to_first_token", 1000, "{:.0f}"),
-               shown(candidate, "decode", 1, "{:.1f}"), shown(candidate, "peak_memory", 1e-6, "{:.0f}"), candidate.chosen ? "" : "  (not chosen)");
+    fmt::print("{} {:<28}", chosen ? "*" : " ", candidate.name);
+    for (const Column& column : columns) fmt::print(" {:>{}}", shown(candidate, column.figure, column.scale, column.format), column.width);
+    fmt::print("{}\n", candidate.chosen ? "" : "  (not chosen)");
+    print_stages(candidate, columns);
     if (!candidate.failure.empty()) fmt::print("    failed: {}\n", candidate.failure);
   }
   const Recommendation& take = snapshot.recommendation;

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "core/evaluate/distribution.h"
 #include "core/evaluate/metrics.h"
 #include "core/evaluate/statistics.h"
 #include "core/model/encoder_input.h"
@@ -86,10 +87,24 @@ Figure macro_f1_figure(std::span<const Outcome> outcomes, std::int64_t labels, s
   return {macro_f1(outcomes, all, labels), quantile(resampled, 0.025), quantile(resampled, 0.975)};
 }
 
+// The q-quantile of the rows' divergences, with its interval over resampled rows.
+Figure quantile_figure(std::span<const double> values, double q, std::uint64_t seed) {
+  std::vector<double> sorted(values.begin(), values.end()), some(values.size()), resampled;
+  std::sort(sorted.begin(), sorted.end());
+  for (const auto& picks : resample_indices(values.size(), kResamples, seed)) {
+    for (std::size_t i = 0; i < picks.size(); ++i) some[i] = values[picks[i]];
+    std::sort(some.begin(), some.end());
+    resampled.push_back(quantile(some, q));
+  }
+  std::sort(resampled.begin(), resampled.end());
+  return {quantile(sorted, q), quantile(resampled, 0.025), quantile(resampled, 0.975)};
+}
+
 class Classifier {
  public:
-  Classifier(Session& session, const Model& model, const DataSet& data, const EvaluateOptions& options)
-      : session_(session), model_(model), data_(data), input_(model.config) {
+  Classifier(Session& session, const Model& model, const DataSet& data, const EvaluateOptions& options, const ClassReference* reference,
+             ClassReference* record)
+      : session_(session), model_(model), data_(data), reference_(reference), record_(record), input_(model.config) {
     std::int64_t limit = options.max_tokens > 0 ? std::min(options.max_tokens, options.context) : options.context;
     if (model.config.positions > 0) limit = std::min(limit, model.config.positions - model.config.position_offset);
     limit_ = static_cast<std::size_t>(std::max<std::int64_t>(limit, 1));
@@ -110,6 +125,7 @@ class Classifier {
 
   std::vector<Outcome> outcomes;
   std::vector<Evaluation::Row> rows;
+  std::vector<double> divergences, agreements;   // with a reference
 
  private:
   Result<void> flush(const JobContext& job) {
@@ -117,14 +133,17 @@ class Classifier {
     RETORT_CHECK(session_.encode(input_.batch(), job));
     RETORT_TRY(const auto logits, session_.logits(0, input_.sequences()));
     const std::size_t labels = static_cast<std::size_t>(model_.config.labels);
-    for (std::int64_t s = 0; s < input_.sequences(); ++s) add_row(logits.subspan(static_cast<std::size_t>(s) * labels, labels));
+    for (std::int64_t s = 0; s < input_.sequences(); ++s) RETORT_CHECK(add_row(logits.subspan(static_cast<std::size_t>(s) * labels, labels)));
     input_.clear();
     job.report({static_cast<double>(rows.size()), static_cast<double>(data_.examples.size()), "examples", "classifying"});
     return {};
   }
 
-  void add_row(std::span<const float> logits) {
+  Result<void> add_row(std::span<const float> logits) {
     const Example& example = data_.examples[rows.size()];
+    if (!std::all_of(logits.begin(), logits.end(), [](float value) { return std::isfinite(value); }))
+      return Error{.code = ErrorCode::kNonFinite, .file = model_.checkpoint->path.string(), .place = fmt::format("logits of example {}", rows.size() + 1),
+                   .next_step = "check the model; its output is not a number"};
     const auto best = std::max_element(logits.begin(), logits.end());
     float second = -INFINITY;
     for (auto at = logits.begin(); at != logits.end(); ++at)
@@ -139,7 +158,15 @@ class Classifier {
     row.score = row.correct ? 1 : 0;
     row.answer = name_of(answer);
     row.margin = logits.size() > 1 ? static_cast<double>(*best) - static_cast<double>(second) : 0;
+    if (reference_) {
+      const auto theirs = std::span(reference_->logits).subspan(rows.size() * logits.size(), logits.size());
+      row.kld = kl_divergence(theirs, logits);
+      divergences.push_back(row.kld);
+      agreements.push_back(arg_max(theirs) == answer ? 1.0 : 0.0);
+    }
+    if (record_) record_->logits.insert(record_->logits.end(), logits.begin(), logits.end());
     rows.push_back(std::move(row));
+    return {};
   }
 
   std::string name_of(std::int64_t label) const {
@@ -150,17 +177,36 @@ class Classifier {
   Session& session_;
   const Model& model_;
   const DataSet& data_;
+  const ClassReference* reference_;
+  ClassReference* record_;
   EncoderInput input_;
   std::size_t limit_ = 1;
 };
 
+// What the original was asked. Not its tokens: a student may have another vocabulary.
+Digest questions(const DataSet& data, const EvaluateOptions& options) {
+  return std::move(DigestBuilder().text("classes 1").digest(data.digest).number(static_cast<std::uint64_t>(options.max_tokens))
+                       .number(static_cast<std::uint64_t>(options.context))).finish();
+}
+
+Result<void> check_reference(const ClassReference& reference, const Model& model, const DataSet& data, const EvaluateOptions& options) {
+  if (reference.labels != model.config.labels)
+    return Error{.code = ErrorCode::kBadData, .file = model.checkpoint->path.string(), .expected = fmt::format("the original's {} classes", reference.labels),
+                 .found = std::to_string(model.config.labels)};
+  if (reference.data == questions(data, options) && reference.logits.size() == data.examples.size() * static_cast<std::size_t>(reference.labels)) return {};
+  return Error{.code = ErrorCode::kBadData, .file = data.path.string(), .expected = "the texts that the original was measured on", .found = "others"};
+}
+
 }  // namespace
 
 Result<Evaluation> evaluate_classification(Session& session, const Model& model, const DataSet& data,
-                                           const EvaluateOptions& options, const JobContext& job) {
+                                           const EvaluateOptions& options, const ClassReference* reference,
+                                           ClassReference* record, const JobContext& job) {
   const auto start = std::chrono::steady_clock::now();
   RETORT_CHECK(check(model, data));
-  Classifier classifier(session, model, data, options);
+  if (reference) RETORT_CHECK(check_reference(*reference, model, data, options));
+  if (record) *record = ClassReference{.logits = {}, .labels = model.config.labels, .data = questions(data, options)};
+  Classifier classifier(session, model, data, options, reference, record);
   RETORT_CHECK(classifier.run(job));
   Evaluation evaluation;
   evaluation.task = "classification";
@@ -169,6 +215,12 @@ Result<Evaluation> evaluate_classification(Session& session, const Model& model,
   for (const Evaluation::Row& row : classifier.rows) scores.push_back(row.score);
   evaluation.figures["accuracy"] = bootstrap_mean(scores, options.seed);
   evaluation.figures["macro_f1"] = macro_f1_figure(classifier.outcomes, model.config.labels, options.seed);
+  if (reference) {
+    evaluation.figures["kld_mean"] = bootstrap_mean(classifier.divergences, options.seed);
+    evaluation.figures["kld_median"] = quantile_figure(classifier.divergences, 0.5, options.seed);
+    evaluation.figures["kld_p99"] = quantile_figure(classifier.divergences, 0.99, options.seed);
+    evaluation.figures["top1_agreement"] = bootstrap_mean(classifier.agreements, options.seed);
+  }
   evaluation.rows = std::move(classifier.rows);
   evaluation.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return evaluation;

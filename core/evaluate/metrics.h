@@ -75,10 +75,20 @@ Result<Evaluation> evaluate_choice(Session& session, const Model& model, const D
 // (no letter or digit follows). Last-word sets (context, target) are scored the same way.
 Result<Evaluation> evaluate_exact(Session& session, const Model& model, const DataSet& data,
                                   const EvaluateOptions& options, const JobContext& job);
+
+// The original's class logits on one labelled set.
+struct ClassReference {
+  std::vector<float> logits;                   // [examples, labels]
+  std::int64_t labels = 0;
+  Digest data;                                 // of the set and of where its texts are cut: guards against mixing
+};
 // The class whose logit is greatest, for each labelled text: accuracy and macro_f1 (over the classes that were given or
-// answered). Texts are cut to max_tokens, special tokens kept. Errors: kUnsupported (no sequence classifier), kBadData
-// (labels that the model doesn't have).
+// answered). With `reference`, kld_mean, kld_median, kld_p99 (of the class probabilities, nats per text) and top1_agreement
+// (the same class as the original). With `record` the logits are stored there. Texts are cut to max_tokens, special tokens
+// kept. Errors: kUnsupported (no sequence classifier), kBadData (labels that the model doesn't have; a reference of other
+// texts or classes), kNonFinite.
 Result<Evaluation> evaluate_classification(Session& session, const Model& model, const DataSet& data,
-                                           const EvaluateOptions& options, const JobContext& job);
+                                           const EvaluateOptions& options, const ClassReference* reference,
+                                           ClassReference* record, const JobContext& job);
 
 }  // namespace retort

@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "core/export/folder_export.h"
+
 namespace retort {
 namespace {
 
@@ -67,8 +69,15 @@ Result<CandidatePlan> plan_candidate(const Model& source, const Digest& source_d
   CandidatePlan plan = plan_as_stored(source);
   plan.bytes = level.file_bytes > 0 ? level.file_bytes : level.bytes;
   plan.bits_per_weight = level.bits_per_weight;
-  for (const TensorPlan& entry : level.tensors) {
+  for (TensorPlan entry : level.tensors) {
     const auto id = static_cast<std::size_t>(entry.weight);
+    // What is written as a folder packs as its form does.
+    if (entry.type == TensorType::kI8 && !source.graph.causal && !folder_packs_int8(source.graph, entry.weight)) {
+      entry.type = TensorType::kF16;
+      const auto [rows, columns] = rows_and_columns(source.weights[id]);
+      plan.bytes += static_cast<std::uint64_t>(rows * columns) * 2 - entry.bytes;
+      plan.bits_per_weight += 8.0 * (2.0 * static_cast<double>(rows * columns) - static_cast<double>(entry.bytes)) / static_cast<double>(source.parameters());
+    }
     plan.types[id] = entry.type;
     if (entry.wanted)
       plan.fallbacks.emplace_back(entry.name, fmt::format("{} wanted, {} used", name_of(*entry.wanted), name_of(entry.type)));

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "core/measure/hardware.h"
+#include "core/study/compare.h"
 #include "core/study/runner.h"
 
 namespace retort {
@@ -17,6 +18,8 @@ namespace {
 constexpr double kEvaluationShare = 0.35;
 constexpr double kDecodeShare = 0.5;
 constexpr double kPackedPerSecond = 6e7;
+// Of the multiply-add limit that training reaches, losses, optimizer and validation included.
+constexpr double kTrainingShare = 0.2;
 
 // Measured once per process: it takes a second, and the machine does not change.
 const MachineLimits& limits(int threads) {
@@ -28,14 +31,23 @@ const MachineLimits& limits(int threads) {
   return found->second;
 }
 
+const DataInfo* find_data(const StudySnapshot& snapshot, const std::string& name) {
+  for (const DataInfo& data : snapshot.data)
+    if (data.name == name) return &data;
+  return nullptr;
+}
+
 // Seconds per token of a full evaluation pass, from evaluations of this study when there are any.
 double seconds_per_token(const StudySnapshot& snapshot, const Model& model) {
   double seconds = 0, tokens = 0;
   for (const CandidateInfo& candidate : snapshot.candidates)
     for (const auto& [name, evaluation] : candidate.evaluations)
-      if (evaluation.task == "kld" || evaluation.task == "perplexity") {
+      if (!is_answers_task(evaluation.task)) {
         seconds += evaluation.seconds;
         tokens += 2.0 * static_cast<double>(evaluation.n);   // half of each chunk is scored
+      } else if (const DataInfo* data = find_data(snapshot, name); data && evaluation.task == "classification") {
+        seconds += evaluation.seconds;
+        tokens += static_cast<double>(data->tokens);
       }
   if (tokens > 0) return seconds / tokens;
   const double operations = 2.0 * static_cast<double>(model.parameters());
@@ -47,7 +59,91 @@ struct Sums {
   std::uint64_t disk = 0, memory = 0;
 };
 
+// Multiply-adds of one token through the linears.
+double linear_work(const Model& model) {
+  std::set<WeightId> seen;
+  double work = 0;
+  for (const Node& node : model.graph.nodes)
+    if (node.op == Op::kLinear && seen.insert(node.weight).second) {
+      double elements = 1;
+      for (const std::int64_t extent : model.graph.weights[static_cast<std::size_t>(node.weight)].shape) elements *= static_cast<double>(extent);
+      work += elements;
+    }
+  return work;
+}
+
+// What training one token takes: forward and twice that backward for the student, forward for the teacher.
+double training_work(const Model& teacher, const Model& student) { return 2 * (3 * linear_work(student) + linear_work(teacher)); }
+
+// Tokens of one step, and steps of one pass over the data.
+struct TrainingSize {
+  double tokens_per_step = 0, steps_per_epoch = 1;
+};
+TrainingSize training_size(const StudyDocument& document, const distill::DistillRecipe& recipe) {
+  double examples = 0, tokens = 0;
+  for (const DataRecord* data : training_sets(document)) {
+    examples += static_cast<double>(data->info.examples);
+    tokens += static_cast<double>(data->info.tokens);
+  }
+  const bool classes = document.source->kind == SourceKind::kClassifier;
+  const double rows = static_cast<double>(recipe.training.batch * recipe.training.accumulate);
+  // Files that only the recipe names aren't read for an estimate: examples as long as they may be.
+  const double longest = static_cast<double>(classes ? recipe.data.max_tokens : recipe.data.context);
+  const double each = classes && examples > 0 && recipe.data.train.empty() ? std::min(longest, tokens / examples + 2) : longest;
+  if (!classes) examples = tokens / longest;
+  return {rows * each, std::max(1.0, examples / rows)};
+}
+
+// The student's stage `number` (from 1): its time by this study's own rates where there are any, its file and its state.
+void add_training(const StudyImpl& study, const StudyDocument& document, const CandidateRecord& candidate, std::size_t number, const Model& source,
+                  double operations_per_second, Sums& sums) {
+  const CandidateRecord part = until_stage(candidate, number);
+  if (study.student(candidate_digest(document, part))) return;
+  const auto recipe = student_recipe(part.recipe);
+  if (!recipe || number > recipe->stages.size()) return;
+  const auto student = outline_student(source, *recipe);
+  if (!student) return;
+  const double parameters = static_cast<double>(student->parameters());
+  const distill::TrainStage& stage = recipe->stages[number - 1];
+  sums.disk += static_cast<std::uint64_t>(parameters * 4);   // the student, at most in f32
+  if (stage.kind == distill::StageKind::kQuantize) return;
+  const distill::TrainingPlan plan = distill::plan_of_stage(recipe->training, stage);
+  const TrainingSize size = training_size(document, *recipe);
+  const double steps = plan.steps > 0 ? static_cast<double>(plan.steps) : std::ceil(plan.epochs * size.steps_per_epoch);
+  double rate = operations_per_second / training_work(source, *student);
+  if (const auto known = study.training_rate(document)) rate = *known / training_work(source, *student);
+  sums.seconds += steps * size.tokens_per_step / std::max(rate, 1e-9);
+  // Values, gradients, two moments and the best so far; the teacher in f32; a batch's activations, about 20 rows a layer.
+  const double activations = 4.0 * 20 * size.tokens_per_step / static_cast<double>(std::max<std::int64_t>(1, recipe->training.accumulate)) *
+                             static_cast<double>(student->config.hidden * student->config.layers);
+  sums.memory = std::max(sums.memory, static_cast<std::uint64_t>(16 * parameters + 4.0 * static_cast<double>(source.parameters()) + activations));
+  sums.disk += static_cast<std::uint64_t>(16 * parameters);
+}
+
 }  // namespace
+
+std::optional<double> StudyImpl::training_rate(const StudyDocument& document) const {
+  std::shared_ptr<const Model> source;
+  {
+    const std::lock_guard state(state_mutex_);
+    source = source_;
+  }
+  if (!source) return std::nullopt;
+  double operations = 0, seconds = 0;
+  for (const CandidateRecord& candidate : document.candidates)
+    for (std::size_t stage = 1; stage <= student_stages(candidate.recipe).size(); ++stage) {
+      const CandidateRecord part = until_stage(candidate, stage);
+      const auto made = student(candidate_digest(document, part));
+      const auto recipe = student_recipe(part.recipe);
+      if (!made || !recipe || made->steps == 0 || made->seconds <= 0) continue;
+      const auto outline = outline_student(*source, *recipe);
+      if (!outline) continue;
+      // Validation, saving and loading are in the seconds, as they will be.
+      operations += training_work(*source, *outline) * made->tokens_per_step * static_cast<double>(made->steps);
+      seconds += made->seconds;
+    }
+  return seconds > 0 ? std::optional(operations / seconds) : std::nullopt;
+}
 
 RunEstimate estimate_run(const Study& study) {
   RunEstimate estimate;
@@ -101,6 +197,12 @@ RunEstimate estimate_run(const Study& study) {
         sums.seconds += weights / (kPackedPerSecond * std::max(1, snapshot.threads));
         break;
       }
+      case StepKind::kTrain:
+        if (candidate) add_training(*own, document, *candidate, step.stage, model, kTrainingShare * limits(snapshot.threads).f32_operations_per_second, sums);
+        break;
+      case StepKind::kClasses:
+        if (known && (step.stage > 0 || !info->evaluations.contains(step.data))) sums.seconds += static_cast<double>(data[step.data]->tokens) * token_seconds;
+        break;
       case StepKind::kText:
         if (known && !info->evaluations.contains(step.data)) sums.seconds += static_cast<double>(data[step.data]->tokens) * token_seconds;
         break;
@@ -110,7 +212,12 @@ RunEstimate estimate_run(const Study& study) {
         break;
       case StepKind::kSpeed:
         if (known && !info->bench) {
-          const BenchOptions options;
+          const BenchOptions options = bench_options(document, candidate->recipe);
+          if (document.source->kind != SourceKind::kLanguageModel) {
+            // Examples one by one, and three times many at once.
+            sums.seconds += 1 + (static_cast<double>(options.generate * options.prompt) + 4 * 4096) * token_seconds;
+            break;
+          }
           const double per_token = parameters * std::max(1.0, info->bits_per_weight) / 8 / bandwidth;
           sums.seconds += 1 + 4 * static_cast<double>(options.prompt) * token_seconds + static_cast<double>(options.generate) * per_token;
         }

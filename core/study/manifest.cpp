@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/study/candidate.h"
+#include "core/study/student.h"
 #include "core/study/study.h"
 
 namespace retort {
@@ -34,6 +35,7 @@ Result<Model> open_candidate(const std::filesystem::path& path) {
     return error;
   }
   const Manifest& manifest = *read;
+  if (is_student(manifest.recipe)) return open_student(manifest.source);
   RETORT_TRY(const Model source, open_model(manifest.source));
   RETORT_TRY(const auto store, TensorStore::open(manifest.store));
   CandidatePlan plan;

@@ -5,7 +5,7 @@
 
 #include <fmt/format.h>
 
-#include "core/evaluate/statistics.h"
+#include "core/study/compare.h"
 #include "core/study/study.h"
 
 namespace retort {
@@ -14,6 +14,8 @@ namespace {
 // Nats per token. Without a goal of the user's: about one in ten next words changes, answers as a rule do not.
 constexpr double kUsualLoss = 0.05;
 constexpr double kLeastLimit = 1e-4;   // nats: losses below read as none
+// Share of right answers that may be lost where answers decide, without a goal of the user's.
+constexpr double kUsualPoints = 0.02;
 // Sizes closer than this are the same size to a person.
 constexpr double kSameSize = 0.02;
 
@@ -31,31 +33,13 @@ double loss_of(const CandidateInfo& candidate) {
   return kld ? kld->value : 0;
 }
 
-// The rows of two candidates side by side, over all sets that both were measured on.
-struct Pairs {
-  std::vector<double> a, b;
-};
-Pairs pair_rows(const CandidateInfo& a, const CandidateInfo& b, bool text) {
-  Pairs pairs;
-  for (const auto& [name, first] : a.evaluations) {
-    const auto second = b.evaluations.find(name);
-    if (second == b.evaluations.end()) continue;
-    const bool is_text = first.task == "kld" || first.task == "perplexity";
-    if (is_text != text || first.rows.size() != second->second.rows.size()) continue;
-    for (std::size_t i = 0; i < first.rows.size(); ++i) {
-      pairs.a.push_back(text ? first.rows[i].kld : (first.rows[i].correct ? 1.0 : 0.0));
-      pairs.b.push_back(text ? second->second.rows[i].kld : (second->second.rows[i].correct ? 1.0 : 0.0));
-    }
-  }
-  return pairs;
-}
-Comparison compare_loss(const CandidateInfo& a, const CandidateInfo& b) {
-  const Pairs pairs = pair_rows(a, b, true);
-  return compare_rows(pairs.a, pairs.b, true, 0);
-}
-Comparison compare_answers(const CandidateInfo& a, const CandidateInfo& b) {
-  const Pairs pairs = pair_rows(a, b, false);
-  return compare_rows(pairs.a, pairs.b, false, 0);
+Comparison compare_loss(const CandidateInfo& a, const CandidateInfo& b) { return compare_loss(a.evaluations, b.evaluations); }
+Comparison compare_answers(const CandidateInfo& a, const CandidateInfo& b) { return compare_answers(a.evaluations, b.evaluations); }
+
+bool answers_decide(const StudySnapshot& snapshot) { return snapshot.source && snapshot.source->kind == SourceKind::kClassifier; }
+// A student has fewer layers: its next words differ more than any rounding makes them, so its answers tell what it is worth.
+bool judged_by_answers(const CandidateInfo& candidate, const StudySnapshot& snapshot) {
+  return answers_decide(snapshot) || (!candidate.recipe.student.empty() && candidate.figure("accuracy"));
 }
 
 struct Failing {
@@ -63,7 +47,9 @@ struct Failing {
   double excess = 0;     // relative
 };
 
-std::vector<Failing> failing_goals(const CandidateInfo& candidate, const Goals& goals) {
+std::vector<Failing> failing_goals(const CandidateInfo& candidate, const StudySnapshot& snapshot, const CandidateInfo* original) {
+  const Goals& goals = snapshot.goals;
+  const bool by_answers = judged_by_answers(candidate, snapshot);
   std::vector<Failing> failing;
   const auto limit = [&](const std::optional<double>& goal, const char* figure, bool at_most, const char* name, auto text) {
     if (!goal) return;
@@ -77,10 +63,12 @@ std::vector<Failing> failing_goals(const CandidateInfo& candidate, const Goals& 
   const auto rate = [](double value) { return fmt::format("{:.0f} tokens/s", value); };
   const auto percent = [](double value) { return fmt::format("{:.1f} %", 100 * value); };
   limit(goals.max_bytes, "size", true, "size", megabytes);
-  limit(goals.max_kld ? goals.max_kld : std::optional(kUsualLoss), "kld_mean", true, "loss", loss_text);
+  limit(goals.max_kld || by_answers ? goals.max_kld : std::optional(kUsualLoss), "kld_mean", true, "loss", loss_text);
   limit(goals.max_time_to_first_token, "time_to_first_token", true, "first word", seconds);
   limit(goals.min_decode, "decode", false, "decode", rate);
-  limit(goals.min_accuracy, "accuracy", false, "accuracy", percent);
+  const auto base = original ? original->figure("accuracy") : std::nullopt;
+  const auto least = goals.min_accuracy || !by_answers || !base ? goals.min_accuracy : std::optional(base->value - kUsualPoints);
+  limit(least, "accuracy", false, "accuracy", percent);
   return failing;
 }
 
@@ -92,7 +80,7 @@ bool provably_worse_answers(const CandidateInfo& candidate, const CandidateInfo*
 std::vector<const CandidateInfo*> measured(const StudySnapshot& snapshot) {
   std::vector<const CandidateInfo*> list;
   for (const CandidateInfo& candidate : snapshot.candidates)
-    if (candidate.figure("kld_mean") && candidate.bytes > 0) list.push_back(&candidate);
+    if (candidate.figure(answers_decide(snapshot) ? "accuracy" : "kld_mean") && candidate.bytes > 0) list.push_back(&candidate);
   std::stable_sort(list.begin(), list.end(), [](const auto* a, const auto* b) { return a->bytes < b->bytes; });
   return list;
 }
@@ -107,7 +95,7 @@ const CandidateInfo* pick(const std::vector<const CandidateInfo*>& within) {
   return best;
 }
 
-std::string answers_sentence(const CandidateInfo& chosen, const CandidateInfo* original) {
+std::string answers_sentence(const CandidateInfo& chosen, const CandidateInfo* original, const char* what) {
   const auto accuracy = chosen.figure("accuracy");
   const auto base = original ? original->figure("accuracy") : std::nullopt;
   if (!accuracy || !base || &chosen == original) return {};
@@ -115,19 +103,32 @@ std::string answers_sentence(const CandidateInfo& chosen, const CandidateInfo* o
   const char* verdict = comparison.verdict == Verdict::kBetter  ? "better"
                         : comparison.verdict == Verdict::kWorse ? "worse"
                                                                 : "can't be told apart";
-  return fmt::format("; {:.1f} % of the prompts right against {:.1f} % for the original ({}{})", 100 * accuracy->value,
+  return fmt::format("{:.1f} % of the {} right against {:.1f} % for the original ({}{})", 100 * accuracy->value, what,
                      100 * base->value, verdict, comparison.p ? fmt::format(", p = {:.2g}", *comparison.p) : "");
+}
+
+std::string why_by_answers(const CandidateInfo& chosen, const CandidateInfo* original, const StudySnapshot& snapshot) {
+  const Goals& goals = snapshot.goals;
+  const bool any = goals.max_bytes || goals.max_kld || goals.max_time_to_first_token || goals.min_decode || goals.min_accuracy;
+  std::string why = fmt::format("Because it is the smallest within {}", any ? "your goals" : "");
+  if (!goals.min_accuracy) why += fmt::format("{}{:.0f} points of the original's accuracy, the usual limit", any ? " and " : "", 100 * kUsualPoints);
+  if (const auto accuracy = chosen.figure("accuracy"); accuracy && &chosen == original) why += fmt::format(": {:.1f} % right", 100 * accuracy->value);
+  if (const std::string answers = answers_sentence(chosen, original, answers_decide(snapshot) ? "texts" : "prompts"); !answers.empty()) why += ": " + answers;
+  if (const auto same = chosen.figure("top1_agreement"); same && &chosen != original) why += fmt::format("; {:.1f} % of the answers unchanged", 100 * same->value);
+  return why + ".";
 }
 
 std::string why_sentence(const CandidateInfo& chosen, const CandidateInfo* original, const StudySnapshot& snapshot) {
   const auto kld = chosen.figure("kld_mean");
   const Goals& goals = snapshot.goals;
+  if (judged_by_answers(chosen, snapshot)) return why_by_answers(chosen, original, snapshot);
   const bool any = goals.max_bytes || goals.max_time_to_first_token || goals.min_decode || goals.min_accuracy;
   const std::string limits = goals.max_kld ? "your goals" : fmt::format("{}a loss of {} nats, the usual limit", any ? "your goals and " : "", kUsualLoss);
   std::string why = fmt::format("Because it is the smallest within {}: KL divergence {} ({} to {}) nats per token", limits,
                                 loss_text(kld->value), loss_text(kld->low), loss_text(kld->high));
   if (const auto same = chosen.figure("top1_agreement")) why += fmt::format(", {:.1f} % of next words unchanged", 100 * same->value);
-  why += answers_sentence(chosen, original) + ".";
+  if (const std::string answers = answers_sentence(chosen, original, "prompts"); !answers.empty()) why += "; " + answers;
+  why += ".";
   if (!chosen.is_original && chosen.recipe.stages.empty() && snapshot.source && snapshot.source->quantized)
     why += fmt::format(" The source was already quantized ({}): its file holds exactly what the original was expanded from, so "
                        "quantizing it again can only lose.", *snapshot.source->quantized);
@@ -148,7 +149,33 @@ std::string against(const CandidateInfo& other, const CandidateInfo& chosen) {
   else text += ", its loss can't be told apart";
   const auto rate = other.figure("decode"), own = chosen.figure("decode");
   if (rate && own && own->value > 0) text += fmt::format(", {:+.0f} % decode rate", 100 * (rate->value / own->value - 1));
+  const auto right = other.figure("accuracy"), mine = chosen.figure("accuracy");
+  if (!rate && right && mine) text += fmt::format(", {:+.1f} points of accuracy", 100 * (right->value - mine->value));
+  const auto wait = other.figure("p50"), now = chosen.figure("p50");
+  if (!rate && wait && now && now->value > 0) text += fmt::format(", {:+.0f} % time per text", 100 * (wait->value / now->value - 1));
   return text;
+}
+
+// What is lost where answers decide: the share that is wrong.
+double wrong_of(const CandidateInfo& candidate) {
+  const auto accuracy = candidate.figure("accuracy");
+  return accuracy ? 1 - accuracy->value : 1;
+}
+
+std::string answers_would_change(const CandidateInfo& chosen, const std::vector<const CandidateInfo*>& all) {
+  const CandidateInfo *smaller = nullptr, *better = nullptr;
+  for (const CandidateInfo* other : all) {
+    if (other == &chosen) continue;
+    if (other->bytes < chosen.bytes && (!smaller || wrong_of(*other) < wrong_of(*smaller))) smaller = other;
+    if (wrong_of(*other) < wrong_of(chosen) && (!better || other->bytes < better->bytes)) better = other;
+  }
+  std::string text;
+  if (smaller)
+    text = fmt::format("A size limit below {} would make it {}, at {:.1f} % right", megabytes(size_of(chosen)), smaller->name, 100 * (1 - wrong_of(*smaller)));
+  if (better)
+    text += fmt::format("{} accuracy goal above {:.1f} % would make it {}, at {}", text.empty() ? "An" : "; an", 100 * (1 - wrong_of(chosen)), better->name,
+                        megabytes(size_of(*better)));
+  return text.empty() ? "Nothing measured so far: no other candidate is smaller or answers better." : text + ".";
 }
 
 std::string would_change(const CandidateInfo& chosen, const std::vector<const CandidateInfo*>& all) {
@@ -178,7 +205,7 @@ Recommendation none_within(const std::vector<const CandidateInfo*>& all, const S
     return sum;
   };
   for (const CandidateInfo* candidate : all) {
-    auto failing = failing_goals(*candidate, snapshot.goals);
+    auto failing = failing_goals(*candidate, snapshot, original);
     if (provably_worse_answers(*candidate, original)) failing.push_back({"its answers are worse than the original's", 1});
     if (!nearest || weight(failing) < weight(least)) nearest = candidate, least = failing;
   }
@@ -205,7 +232,7 @@ Recommendation recommend(const StudySnapshot& snapshot) {
   }
   std::vector<const CandidateInfo*> within;
   for (const CandidateInfo* candidate : all)
-    if (failing_goals(*candidate, snapshot.goals).empty() && !provably_worse_answers(*candidate, original)) within.push_back(candidate);
+    if (failing_goals(*candidate, snapshot, original).empty() && !provably_worse_answers(*candidate, original)) within.push_back(candidate);
   if (within.empty()) return none_within(all, snapshot, original);
 
   const CandidateInfo* chosen = pick(within);
@@ -219,7 +246,7 @@ Recommendation recommend(const StudySnapshot& snapshot) {
     for (const CandidateInfo* other : all)
       if (other != chosen && (!second || loss_of(*other) < loss_of(*second))) second = other;
   if (second) result.runner_up = fmt::format("{}: {}.", second->name, against(*second, *chosen));
-  result.would_change = would_change(*chosen, all);
+  result.would_change = judged_by_answers(*chosen, snapshot) ? answers_would_change(*chosen, all) : would_change(*chosen, all);
   return result;
 }
 

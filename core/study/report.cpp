@@ -48,12 +48,23 @@ std::string chart_label(std::string name) {
   return name;
 }
 
+bool answers_decide(const StudySnapshot& snapshot) { return snapshot.source && snapshot.source->kind != SourceKind::kLanguageModel; }
+
+// What is lost: of text the divergence, of classes the share of wrong answers, in percent.
+std::optional<Figure> loss_of(const CandidateInfo& candidate, bool answers) {
+  if (!answers) return candidate.figure("kld_mean");
+  const auto accuracy = candidate.figure("accuracy");
+  if (!accuracy) return std::nullopt;
+  return Figure{100 * (1 - accuracy->value), 100 * (1 - accuracy->high), 100 * (1 - accuracy->low)};
+}
+
 std::string pareto_chart(const StudySnapshot& snapshot) {
+  const bool answers = answers_decide(snapshot);
   std::vector<ChartPoint> points;
   std::vector<std::pair<std::int64_t, std::pair<double, double>>> places;
   std::vector<std::int64_t> ids;
   for (const CandidateInfo& candidate : snapshot.candidates) {
-    const auto kld = candidate.figure("kld_mean");
+    const auto kld = loss_of(candidate, answers);
     if (!kld || candidate.bytes == 0) continue;
     const double size = static_cast<double>(candidate.bytes) / kMega;
     points.push_back({chart_label(candidate.name), size, *kld, false, is_chosen(snapshot, candidate)});
@@ -63,16 +74,15 @@ std::string pareto_chart(const StudySnapshot& snapshot) {
   if (points.size() < 2) return {};
   const auto front = pareto_front(places);
   for (std::size_t i = 0; i < points.size(); ++i) points[i].front = std::find(front.begin(), front.end(), ids[i]) != front.end();
-  return figure_html(scatter_svg("Quality against size", "size, MB", "KL divergence, nats per token", points),
-                     "Quality against size. Lower and further left is better; the dashed line joins candidates that none beats in "
-                     "both. Bars: 95 % intervals, resampled by chunk.", true);
+  return figure_html(scatter_svg("Quality against size", "size, MB", answers ? "wrong answers, %" : "KL divergence, nats per token", points),
+                     std::string("Quality against size. Lower and further left is better; the dashed line joins candidates that none beats in "
+                                 "both. Bars: 95 % intervals, ") + (answers ? "Wilson's." : "resampled by chunk."), true);
 }
 
 std::string decode_chart(const StudySnapshot& snapshot) {
   std::vector<ChartBar> bars;
   for (const CandidateInfo& candidate : snapshot.candidates)
-    if (candidate.bench) {
-      const auto rate = candidate.figure("decode");
+    if (const auto rate = candidate.figure("decode")) {
       bars.push_back({candidate.name, {rate->value}, rate, fmt::format("{:.0f}", rate->value), is_chosen(snapshot, candidate)});
     }
   if (bars.empty()) return {};
@@ -83,13 +93,28 @@ std::string decode_chart(const StudySnapshot& snapshot) {
 std::string first_token_chart(const StudySnapshot& snapshot) {
   std::vector<ChartBar> bars;
   for (const CandidateInfo& candidate : snapshot.candidates)
-    if (candidate.bench) {
+    if (candidate.bench && !candidate.bench->encoder()) {
       const double milliseconds = 1000 * candidate.bench->time_to_first_token_seconds;
       bars.push_back({candidate.name, {milliseconds}, std::nullopt, fmt::format("{:.0f} ms · {:.0f}/s", milliseconds, candidate.bench->prefill_tokens_per_second), is_chosen(snapshot, candidate)});
     }
   if (bars.empty()) return {};
   return figure_html(bars_svg("Time to first token", "ms", {"first token after 512"}, bars),
                      "Time to the first token after a prompt of 512 tokens, and the prefill rate.", false);
+}
+
+std::string example_chart(const StudySnapshot& snapshot) {
+  std::vector<ChartBar> bars;
+  std::int64_t tokens = 0;
+  for (const CandidateInfo& candidate : snapshot.candidates)
+    if (candidate.bench && candidate.bench->encoder()) {
+      const BenchResult& bench = *candidate.bench;
+      tokens = bench.example_tokens;
+      bars.push_back({candidate.name, {1000 * bench.p50}, Figure{1000 * bench.p50, 1000 * bench.p50, 1000 * bench.p99},
+                      fmt::format("{:.1f} ms · {:.0f}/s", 1000 * bench.p50, bench.prefill_tokens_per_second), is_chosen(snapshot, candidate)});
+    }
+  if (bars.empty()) return {};
+  return figure_html(bars_svg("Time per text", "ms", {"one text, alone"}, bars),
+                     fmt::format("Time of one text of {} tokens, alone: the middle of 300, whisker to the 99th percentile; behind it tokens per second of many at once.", tokens), false);
 }
 
 std::string memory_chart(const StudySnapshot& snapshot) {
@@ -114,7 +139,7 @@ std::string accuracy_chart(const StudySnapshot& snapshot) {
       bars.push_back({candidate.name, {percent.value}, percent, fmt::format("{:.1f} %", percent.value), is_chosen(snapshot, candidate)});
     }
   if (bars.empty()) return {};
-  return figure_html(bars_svg("Right answers", "%", {"prompts answered rightly"}, bars), "Labelled prompts answered rightly, with 95 % Wilson intervals.", false);
+  return figure_html(bars_svg("Right answers", "%", {"answered rightly"}, bars), "Labelled prompts or texts answered rightly, with 95 % Wilson intervals.", false);
 }
 
 std::string cell(const std::optional<Figure>& figure, double scale, const char* format, bool interval) {
@@ -125,7 +150,53 @@ std::string cell(const std::optional<Figure>& figure, double scale, const char* 
   return "<td>" + text + "</td>";
 }
 
+std::string classes_row(const CandidateInfo& candidate) {
+  return cell(candidate.figure("size"), 1 / kMega, "{:.1f}", false) + cell(candidate.figure("bits_per_weight"), 1, "{:.2f}", false) +
+         cell(candidate.figure("accuracy"), 100, "{:.2f}", true) + cell(candidate.figure("macro_f1"), 100, "{:.2f}", true) +
+         cell(candidate.figure("top1_agreement"), 100, "{:.1f}", true) + cell(candidate.figure("kld_mean"), 1, "{:.5f}", true) +
+         (candidate.bench ? fmt::format("<td>{:.2f} / {:.2f} / {:.2f}</td>", 1000 * candidate.bench->p50, 1000 * candidate.bench->p95, 1000 * candidate.bench->p99) : "<td>–</td>") +
+         cell(candidate.figure("prefill"), 1, "{:.0f}", false) + cell(candidate.figure("peak_memory"), 1 / kMega, "{:.0f}", false);
+}
+
+std::string classes_table(const StudySnapshot& snapshot) {
+  std::string html =
+      "<div class=\"scroll\"><table><thead><tr><th>candidate</th><th>MB</th><th>bits per<br>weight</th><th>right<br>answers, %</th><th>macro F1<br>%</th>"
+      "<th>same answer<br>as the original, %</th><th>KL divergence<br><small>nats per text</small></th><th>one text, p50 / p95 / p99<br>ms</th><th>many<br>tok/s</th>"
+      "<th>peak<br>MB</th></tr></thead><tbody>\n";
+  for (const CandidateInfo& candidate : snapshot.candidates) {
+    html += fmt::format("<tr{}><td title=\"{}\">{}</td>{}</tr>\n", is_chosen(snapshot, candidate) ? " class=\"chosen\"" : "", escaped(candidate.plain), escaped(candidate.name), classes_row(candidate));
+    if (!candidate.failure.empty()) html += fmt::format("<tr><td class=\"text muted\" colspan=\"10\">{} failed: {}</td></tr>\n", escaped(candidate.name), escaped(candidate.failure));
+  }
+  return html + "</tbody></table></div>\n";
+}
+
+// What each stage of a student cost and kept.
+std::string staircase(const CandidateInfo& candidate) {
+  const auto figure = [](const StageInfo& stage, const char* name) -> std::optional<Figure> {
+    const auto found = stage.figures.find(name);
+    return found == stage.figures.end() ? std::nullopt : std::optional(found->second);
+  };
+  std::string rows;
+  std::vector<ChartBar> sizes, answers;
+  for (const StageInfo& stage : candidate.stages) {
+    const auto right = figure(stage, "accuracy");
+    const std::optional<Figure> bytes = stage.bytes > 0 ? std::optional(Figure{static_cast<double>(stage.bytes), 0, 0}) : std::nullopt;
+    rows += fmt::format("<tr><td>{}</td>", escaped(stage.name)) + cell(bytes, 1 / kMega, "{:.1f}", false) + cell(right, 100, "{:.2f}", true) +
+            cell(figure(stage, "top1_agreement"), 100, "{:.1f}", false) + cell(figure(stage, "kld_mean"), 1, "{:.5f}", true) + cell(figure(stage, "p50"), 1000, "{:.2f}", false) +
+            cell(figure(stage, "prefill"), 1, "{:.0f}", false) + cell(figure(stage, "peak_memory"), 1 / kMega, "{:.0f}", false) +
+            fmt::format("<td class=\"text\">{}</td></tr>\n", escaped(stage.warning));
+    if (stage.bytes > 0) sizes.push_back({stage.name, {bytes->value / kMega}, std::nullopt, fmt::format("{:.1f}", bytes->value / kMega), false});
+    if (right) answers.push_back({stage.name, {100 * right->value}, Figure{100 * right->value, 100 * right->low, 100 * right->high}, fmt::format("{:.1f} %", 100 * right->value), false});
+  }
+  std::string html = fmt::format("<h2>Stages of {}</h2>\n<div class=\"charts\">", escaped(candidate.name));
+  if (sizes.size() > 1) html += figure_html(bars_svg("Size after each stage", "MB", {"file"}, sizes), "Size of the weights' file after each stage.", false);
+  if (answers.size() > 1) html += figure_html(bars_svg("Right answers after each stage", "%", {"answered rightly"}, answers), "Answered rightly after each stage, with 95 % Wilson intervals.", false);
+  return html + "</div><div class=\"scroll\"><table><thead><tr><th>stage</th><th>MB</th><th>right, %</th><th>same as the<br>original, %</th><th>KL divergence</th><th>p50, ms</th>"
+                "<th>tok/s<br>at once</th><th>peak MB</th><th>note</th></tr></thead><tbody>\n" + rows + "</tbody></table></div>\n";
+}
+
 std::string table(const StudySnapshot& snapshot) {
+  if (answers_decide(snapshot)) return classes_table(snapshot);
   std::string html =
       "<div class=\"scroll\"><table><thead><tr><th>candidate</th><th>MB</th><th>bits per<br>weight</th><th>KL divergence<br><small>nats, 95 %</small></th>"
       "<th>perplexity</th><th>same next<br>word, %</th><th>right<br>answers, %</th><th>first token<br>ms</th><th>prefill<br>tok/s</th>"
@@ -185,8 +256,8 @@ std::string recommendation(const StudySnapshot& snapshot) {
 
 constexpr std::string_view kLimits = R"(<h2>What these figures do and do not say</h2>
 <p>Quality is measured with activations in f32, so it is that of the weights; speed and memory are measured as each candidate is run, activations rounded to 8 bits per block unless its recipe says otherwise, each in a process of its own that had the machine to itself.</p>
-<p>Intervals are 95 %: of text by resampling chunks, of answers by Wilson's formula. They tell how much another text of the same kind would change a figure, not what a text of another kind would give. Candidates are called better or worse only where a paired test on the same chunks or prompts says so.</p>
-<p>KL divergence says how far the next-word probabilities moved from the original's; it does not say whether the original was right.</p>
+<p>Intervals are 95 %: of text by resampling chunks, of answers by Wilson's formula, of classes' divergence and F1 by resampling texts. They tell how much another text of the same kind would change a figure, not what a text of another kind would give. Candidates are called better or worse only where a paired test on the same chunks or prompts says so.</p>
+<p>KL divergence says how far the probabilities of the next word, or of the classes, moved from the original's; it does not say whether the original was right.</p>
 )";
 
 }  // namespace
@@ -196,8 +267,11 @@ Result<void> write_report(const StudySnapshot& snapshot, const std::filesystem::
   html += fmt::format("<title>{} – Retort</title><style>{}</style></head><body><main>\n", escaped(snapshot.name), kStyle);
   html += fmt::format("<h1>{}</h1><p class=\"muted\">{}</p>\n", escaped(snapshot.name), snapshot.source ? escaped(snapshot.source->name) + " on " + escaped(snapshot.device) : "no model yet");
   html += recommendation(snapshot) + "<div class=\"charts\">\n" + pareto_chart(snapshot) + accuracy_chart(snapshot) + decode_chart(snapshot) +
-          first_token_chart(snapshot) + memory_chart(snapshot) + "</div>\n";
-  html += "<h2>All figures</h2>\n" + table(snapshot) + settings(snapshot) + std::string(kLimits) + "</main></body></html>\n";
+          first_token_chart(snapshot) + example_chart(snapshot) + memory_chart(snapshot) + "</div>\n";
+  html += "<h2>All figures</h2>\n" + table(snapshot);
+  for (const CandidateInfo& candidate : snapshot.candidates)
+    if (!candidate.stages.empty()) html += staircase(candidate);
+  html += settings(snapshot) + std::string(kLimits) + "</main></body></html>\n";
   return write_text_file(path, html);
 }
 

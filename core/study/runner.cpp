@@ -24,8 +24,35 @@ Result<FileLock> machine(bool alone, const JobContext& job) {
   return FileLock::take(folder / "machine.lock", !alone, job);
 }
 
-bool is_answers(DataKind kind) {
-  return kind == DataKind::kChoice || kind == DataKind::kExact || kind == DataKind::kLastWord;
+// Steps that a candidate's model comes from.
+bool makes(StepKind kind) noexcept { return kind == StepKind::kTensors || kind == StepKind::kTrain; }
+
+StepKind step_of(DataKind kind) {
+  if (kind == DataKind::kText) return StepKind::kText;
+  return kind == DataKind::kLabelled ? StepKind::kClasses : StepKind::kAnswers;
+}
+
+// Text first: it gives the first point of the chart.
+void plan_measures(const StudyDocument& document, const RunStep& of, std::vector<RunStep>& steps) {
+  RunStep step = of;
+  for (const bool text : {true, false})
+    for (const DataRecord& data : document.data) {
+      step.kind = step_of(data.info.kind);
+      step.data = data.info.name;
+      if (measures(document, data) && (step.kind == StepKind::kText) == text) steps.push_back(step);
+    }
+  step.kind = StepKind::kSpeed;
+  step.data.clear();
+  steps.push_back(step);
+}
+
+void plan_student(const StudyDocument& document, const CandidateRecord& candidate, std::vector<RunStep>& steps) {
+  const std::vector<std::string> stages = student_stages(candidate.recipe);
+  for (std::size_t i = 0; i < stages.size(); ++i) {
+    const RunStep step{.kind = StepKind::kTrain, .candidate = candidate.id, .stage = i + 1, .stage_name = stages[i]};
+    steps.push_back(step);
+    if (i + 1 < stages.size()) plan_measures(document, step, steps);
+  }
 }
 
 }  // namespace
@@ -36,27 +63,26 @@ std::vector<RunStep> plan_steps(const StudyDocument& document) {
   for (const CandidateRecord& candidate : document.candidates) {
     if (!candidate.chosen && !candidate.is_original) continue;
     if (uses_importance(candidate.recipe) && !importance_planned) {
-      steps.push_back({StepKind::kImportance, 0, {}});
+      steps.push_back({.kind = StepKind::kImportance});
       importance_planned = true;
     }
-    if (!candidate.recipe.stages.empty()) steps.push_back({StepKind::kTensors, candidate.id, {}});
-    // Text first: it gives the first point of the chart.
-    for (const bool text : {true, false})
-      for (const DataRecord& data : document.data)
-        if (data.info.role == DataRole::kEvaluation && (text ? data.info.kind == DataKind::kText : is_answers(data.info.kind)))
-          steps.push_back({text ? StepKind::kText : StepKind::kAnswers, candidate.id, data.info.name});
-    steps.push_back({StepKind::kSpeed, candidate.id, {}});
+    if (has_tensors(candidate.recipe)) steps.push_back({.kind = StepKind::kTensors, .candidate = candidate.id});
+    if (is_student(candidate.recipe)) plan_student(document, candidate, steps);
+    plan_measures(document, {.kind = StepKind::kSpeed, .candidate = candidate.id}, steps);
   }
   return steps;
 }
 
 std::string step_name(const RunStep& step) {
+  const std::string after = step.stage > 0 ? " after " + step.stage_name : "";
   switch (step.kind) {
     case StepKind::kImportance: return "importance matrix";
     case StepKind::kTensors: return "quantize";
-    case StepKind::kText: return "text: " + step.data;
-    case StepKind::kAnswers: return "prompts: " + step.data;
-    case StepKind::kSpeed: return "speed and memory";
+    case StepKind::kTrain: return step.stage_name.substr(0, step.stage_name.find(' '));   // its kind, without the level
+    case StepKind::kText: return "text: " + step.data + after;
+    case StepKind::kAnswers: return "prompts: " + step.data + after;
+    case StepKind::kClasses: return "classes: " + step.data + after;
+    case StepKind::kSpeed: return "speed and memory" + after;
   }
   return {};
 }
@@ -138,15 +164,17 @@ bool Runner::blocked(const RunStep& step) const {
 Result<void> Runner::run_step(std::size_t index) {
   const RunStep& step = steps_[index];
   RunRow outcome;
+  row_ = index;
   if (blocked(step)) {
-    outcome.message = "not run: its tensors could not be made";
+    outcome.message = "not run: it could not be made";
     settle(index, JobState::kFailed, outcome);
     return {};
   }
   RETORT_CHECK(job_.check(step_name(step)));
   if (step.candidate != 0)
-    study_->set_state(step.candidate, step.kind == StepKind::kTensors ? CandidateState::kQuantizing : CandidateState::kMeasuring);
+    study_->set_state(step.candidate, makes(step.kind) ? CandidateState::kQuantizing : CandidateState::kMeasuring);
   step_start_ = Clock::now();
+  first_done_.reset();
   study_->change_row(index, [](RunRow& row) { row.state = JobState::kRunning; });
   notify(true);
   const JobContext job = job_.with_progress([this, index](const Progress& now) { progress(index, now); });
@@ -166,7 +194,7 @@ Result<void> Runner::run_step(std::size_t index) {
   if (done.error().code == ErrorCode::kCanceled) return done;
   outcome.message = error_text(done.error());
   settle(index, JobState::kFailed, outcome);
-  if (step.kind == StepKind::kTensors) without_tensors_[step.candidate] = true;
+  if (makes(step.kind)) without_tensors_[step.candidate] = true;
   if (step.candidate != 0) fail_candidate(step.candidate, done.error());
   return {};
 }
@@ -176,8 +204,10 @@ Result<void> Runner::perform(const RunStep& step, const JobContext& job, RunRow&
   switch (step.kind) {
     case StepKind::kImportance: return importance_step(job, outcome);
     case StepKind::kTensors: return tensors_step(step, job, outcome);
+    case StepKind::kTrain: return train_step(step, job, outcome);
     case StepKind::kText: return text_step(step, job, outcome);
     case StepKind::kAnswers: return answers_step(step, job, outcome);
+    case StepKind::kClasses: return classes_step(step, job, outcome);
     case StepKind::kSpeed: return speed_step(step, job, outcome);
   }
   return {};
@@ -204,13 +234,14 @@ void Runner::settle(std::size_t index, JobState state, const RunRow& outcome) {
 }
 
 void Runner::progress(std::size_t index, const Progress& now) {
+  if (!first_done_ && now.total > 0) first_done_ = steps_[index].kind == StepKind::kTrain ? std::max(0.0, now.done - 1) : 0;
   const double seconds = std::chrono::duration<double>(Clock::now() - step_start_).count();
   study_->change_row(index, [&](RunRow& row) {
     row.done = std::max(row.done, now.done);
     row.total = now.total;
     row.unit = now.unit;
     row.working_on = now.step;
-    row.rate = seconds > 0 ? row.done / seconds : 0;
+    row.rate = seconds > 0 ? (row.done - first_done_.value_or(0)) / seconds : 0;
     row.seconds_left = row.rate > 0 && now.total > 0 ? (now.total - row.done) / row.rate : -1;
   });
   const double part = now.total > 0 ? std::min(1.0, now.done / now.total) : 0;

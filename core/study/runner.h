@@ -16,16 +16,18 @@
 
 namespace retort {
 
-enum class StepKind : std::uint8_t { kImportance, kTensors, kText, kAnswers, kSpeed };
+enum class StepKind : std::uint8_t { kImportance, kTensors, kTrain, kText, kAnswers, kClasses, kSpeed };
 
 struct RunStep {
   StepKind kind;
   std::int64_t candidate = 0;   // 0: of the whole study
-  std::string data;             // kText, kAnswers: name of the set
+  std::string data{};           // kText, kAnswers, kClasses: name of the set
+  std::size_t stage = 0;        // of a student: it as its first so many stages leave it; 0: of the whole candidate
+  std::string stage_name{};     // "distill", "quantize INT8"
 };
 
 // The steps of a run: the original first, then each chosen candidate; the importance matrix before the first that
-// needs it.
+// needs it. Of a student each stage is made and measured, then the next.
 std::vector<RunStep> plan_steps(const StudyDocument& document);
 std::string step_name(const RunStep& step);
 
@@ -43,14 +45,22 @@ class Runner {
   Result<void> perform(const RunStep& step, const JobContext& job, RunRow& outcome);
   Result<void> importance_step(const JobContext& job, RunRow& outcome);
   Result<void> tensors_step(const RunStep& step, const JobContext& job, RunRow& outcome);
+  Result<void> train_step(const RunStep& step, const JobContext& job, RunRow& outcome);
   Result<void> text_step(const RunStep& step, const JobContext& job, RunRow& outcome);
   Result<void> answers_step(const RunStep& step, const JobContext& job, RunRow& outcome);
+  Result<void> classes_step(const RunStep& step, const JobContext& job, RunRow& outcome);
   Result<void> speed_step(const RunStep& step, const JobContext& job, RunRow& outcome);
 
-  Result<void> prepare_session(std::int64_t candidate);
+  // The candidate that a step is about. Errors: kNotFound.
+  Result<CandidateRecord> record(const RunStep& step) const;
+  Result<void> prepare_session(const CandidateRecord& candidate);
   Result<Session*> original_session();
   Result<const Reference*> reference(const DataRecord& data, const JobContext& job);
   Result<Evaluation> measure_original(const DataRecord& data, const JobContext& job);
+  Result<const ClassReference*> class_reference(const DataRecord& data, const JobContext& job);
+  Result<Evaluation> measure_original_classes(const DataRecord& data, const JobContext& job);
+  Result<void> keep_reference(const DataRecord& data, const Reference& reference);
+  void show_curve(std::vector<distill::CurvePoint> points);
   void release_sessions();
   Result<Backend*> backend();
   RunOptions run_options() const;
@@ -74,13 +84,16 @@ class Runner {
   std::optional<ImportanceMatrix> importance_;
   std::optional<Error> importance_failed_;
   std::map<std::string, Reference> references_;   // by data set
+  std::map<std::string, ClassReference> class_references_;
   std::shared_ptr<const Model> model_, original_model_;
   std::unique_ptr<Session> session_, original_session_;
-  std::int64_t session_candidate_ = 0;
+  std::optional<Digest> session_candidate_;   // by candidate_digest
+  std::size_t row_ = 0;                       // the step at work
 
   std::mutex notify_mutex_;
   std::chrono::steady_clock::time_point last_notify_{};
   std::chrono::steady_clock::time_point step_start_{};
+  std::optional<double> first_done_;          // of a training that goes on: what an earlier run did counts for no rate
 };
 
 // The original's final states on one text, kept beside the tensors so that a resumed run need not make them again.

@@ -48,17 +48,24 @@ void Runner::release_sessions() {
   original_session_.reset();
   model_.reset();
   original_model_.reset();
-  session_candidate_ = 0;
+  session_candidate_.reset();
 }
 
-Result<void> Runner::prepare_session(std::int64_t candidate) {
-  if (session_ && session_candidate_ == candidate) return {};
+Result<CandidateRecord> Runner::record(const RunStep& step) const {
+  const CandidateRecord* candidate = document_.find(step.candidate);
+  if (!candidate) return Error{.code = ErrorCode::kNotFound, .place = "candidate"};
+  return step.stage > 0 ? until_stage(*candidate, step.stage) : *candidate;
+}
+
+Result<void> Runner::prepare_session(const CandidateRecord& candidate) {
+  const Digest digest = candidate_digest(document_, candidate);
+  if (session_ && session_candidate_ == digest) return {};
   session_.reset();
-  session_candidate_ = 0;
+  session_candidate_.reset();
   RETORT_TRY(Backend* const on, backend());
-  RETORT_TRY(model_, study_->candidate_model(candidate));
+  RETORT_TRY(model_, study_->model_of(document_, candidate));
   RETORT_TRY(session_, on->compile(model_, run_options()));
-  session_candidate_ = candidate;
+  session_candidate_ = digest;
   return {};
 }
 
@@ -67,7 +74,7 @@ Result<Session*> Runner::original_session() {
     const CandidateRecord* original = document_.original();
     if (!original) return Error{.code = ErrorCode::kNotFound, .place = "original"};
     RETORT_TRY(Backend* const on, backend());
-    RETORT_TRY(original_model_, study_->candidate_model(original->id));
+    RETORT_TRY(original_model_, study_->model_of(document_, *original));
     RETORT_TRY(original_session_, on->compile(original_model_, run_options()));
   }
   return original_session_.get();
@@ -140,13 +147,23 @@ Result<Evaluation> Runner::measure_original(const DataRecord& data, const JobCon
   RETORT_TRY(Evaluation evaluation, evaluate_text(*session, *original_model_, *set, evaluate_options(document_), nullptr, nullptr, &record, job));
   evaluation.activations = "f32";
   record.model = original_model_;
-  const Digest key = study_->evaluation_key(document_, *document_.original(), data);
-  const auto path = study_->artifact(key, ".reference");
-  std::error_code ignored;
-  std::filesystem::create_directories(path.parent_path(), ignored);
-  RETORT_CHECK(write_reference(path, record));
+  RETORT_CHECK(keep_reference(data, record));
   references_[data.info.name] = std::move(record);
   return evaluation;
+}
+
+// What candidates are compared with, for this run and the next.
+Result<void> Runner::keep_reference(const DataRecord& data, const Reference& reference) {
+  const auto path = study_->artifact(study_->evaluation_key(document_, *document_.original(), data), ".reference");
+  std::error_code ignored;
+  std::filesystem::create_directories(path.parent_path(), ignored);
+  const Result<void> written = write_reference(path, reference);
+  if (written) return {};
+  Error error = written.error();
+  if (error.code == ErrorCode::kDiskFull || error.code == ErrorCode::kWrite)
+    error.next_step = fmt::format("make room for {:.1f} MB in {}, or name a folder on another disk in RETORT_STORE, then run the study again; what is done is kept",
+                                  static_cast<double>(reference.hidden.size() * sizeof(float)) / 1e6, path.parent_path().string());
+  return error;
 }
 
 Result<const Reference*> Runner::reference(const DataRecord& data, const JobContext& job) {
@@ -167,32 +184,32 @@ Result<const Reference*> Runner::reference(const DataRecord& data, const JobCont
 }
 
 Result<void> Runner::text_step(const RunStep& step, const JobContext& job, RunRow& outcome) {
-  const CandidateRecord* candidate = document_.find(step.candidate);
+  RETORT_TRY(const CandidateRecord candidate, record(step));
   const DataRecord* data = find_data(document_, step.data);
-  if (!candidate || !data) return no_data(step.data);
-  const Digest key = study_->evaluation_key(document_, *candidate, *data);
+  if (!data) return no_data(step.data);
+  const Digest key = study_->evaluation_key(document_, candidate, *data);
   if (study_->evaluation(key)) {
     outcome.reused = 1;
     outcome.message = kMeasured;
     return {};
   }
-  if (candidate->is_original) {
+  if (candidate.is_original) {
     RETORT_TRY(const Evaluation evaluation, measure_original(*data, job));
     return study_->keep(key, evaluation);
   }
   RETORT_TRY(const auto set, study_->data_set(step.data));
   RETORT_TRY(const Reference* const against, reference(*data, job));
-  RETORT_CHECK(prepare_session(step.candidate));
+  RETORT_CHECK(prepare_session(candidate));
   RETORT_TRY(Evaluation evaluation, evaluate_text(*session_, *model_, *set, evaluate_options(document_), against, original_session_.get(), nullptr, job));
   evaluation.activations = "f32";
   return study_->keep(key, evaluation);
 }
 
 Result<void> Runner::answers_step(const RunStep& step, const JobContext& job, RunRow& outcome) {
-  const CandidateRecord* candidate = document_.find(step.candidate);
+  RETORT_TRY(const CandidateRecord candidate, record(step));
   const DataRecord* data = find_data(document_, step.data);
-  if (!candidate || !data) return no_data(step.data);
-  const Digest key = study_->evaluation_key(document_, *candidate, *data);
+  if (!data) return no_data(step.data);
+  const Digest key = study_->evaluation_key(document_, candidate, *data);
   if (study_->evaluation(key)) {
     outcome.reused = 1;
     outcome.message = kMeasured;
@@ -201,11 +218,11 @@ Result<void> Runner::answers_step(const RunStep& step, const JobContext& job, Ru
   RETORT_TRY(const auto set, study_->data_set(step.data));
   Session* session = nullptr;
   std::shared_ptr<const Model> model;
-  if (candidate->is_original) {
+  if (candidate.is_original) {
     RETORT_TRY(session, original_session());
     model = original_model_;
   } else {
-    RETORT_CHECK(prepare_session(step.candidate));
+    RETORT_CHECK(prepare_session(candidate));
     session = session_.get();
     model = model_;
   }
@@ -215,21 +232,64 @@ Result<void> Runner::answers_step(const RunStep& step, const JobContext& job, Ru
   return study_->keep(key, evaluation);
 }
 
+// The original's class logits are kept in the form of its states: an example a row.
+Result<Evaluation> Runner::measure_original_classes(const DataRecord& data, const JobContext& job) {
+  RETORT_TRY(Session* const session, original_session());
+  RETORT_TRY(const auto set, study_->data_set(data.info.name));
+  ClassReference made;
+  RETORT_TRY(Evaluation evaluation, evaluate_classification(*session, *original_model_, *set, evaluate_options(document_), nullptr, &made, job));
+  evaluation.activations = "f32";
+  RETORT_CHECK(keep_reference(data, {.model = {}, .hidden = made.logits, .context = made.labels, .chunks = evaluation.n, .scored_per_chunk = 1, .text = made.data}));
+  class_references_[data.info.name] = std::move(made);
+  return evaluation;
+}
+
+Result<const ClassReference*> Runner::class_reference(const DataRecord& data, const JobContext& job) {
+  auto found = class_references_.find(data.info.name);
+  if (found != class_references_.end()) return &found->second;
+  auto kept = read_reference(study_->artifact(study_->evaluation_key(document_, *document_.original(), data), ".reference"));
+  if (kept) {
+    ClassReference reference{.logits = std::move(kept->hidden), .labels = kept->context, .data = kept->text};
+    return &class_references_.emplace(data.info.name, std::move(reference)).first->second;
+  }
+  // The file went with the cache: the answers are made again, the figures stay.
+  RETORT_TRY(const Evaluation again, measure_original_classes(data, job));
+  return &class_references_.find(data.info.name)->second;
+}
+
+Result<void> Runner::classes_step(const RunStep& step, const JobContext& job, RunRow& outcome) {
+  RETORT_TRY(const CandidateRecord candidate, record(step));
+  const DataRecord* data = find_data(document_, step.data);
+  if (!data) return no_data(step.data);
+  const Digest key = study_->evaluation_key(document_, candidate, *data);
+  if (study_->evaluation(key)) {
+    outcome.reused = 1;
+    outcome.message = kMeasured;
+    return {};
+  }
+  if (candidate.is_original) {
+    RETORT_TRY(const Evaluation evaluation, measure_original_classes(*data, job));
+    return study_->keep(key, evaluation);
+  }
+  RETORT_TRY(const auto set, study_->data_set(step.data));
+  RETORT_TRY(const ClassReference* const against, class_reference(*data, job));
+  RETORT_CHECK(prepare_session(candidate));
+  RETORT_TRY(Evaluation evaluation, evaluate_classification(*session_, *model_, *set, evaluate_options(document_), against, nullptr, job));
+  evaluation.activations = "f32";
+  return study_->keep(key, evaluation);
+}
+
 Result<void> Runner::speed_step(const RunStep& step, const JobContext& job, RunRow& outcome) {
-  const CandidateRecord* candidate = document_.find(step.candidate);
-  if (!candidate) return Error{.code = ErrorCode::kNotFound, .place = "candidate"};
-  const Digest key = study_->bench_key(document_, *candidate);
+  RETORT_TRY(const CandidateRecord candidate, record(step));
+  const Digest key = study_->bench_key(document_, candidate);
   if (study_->bench(key)) {
     outcome.reused = 1;
     outcome.message = kMeasured;
     return {};
   }
   release_sessions();   // the child has the memory to itself, too
-  RETORT_TRY(const auto manifest, study_->write_manifest(step.candidate));
-  BenchOptions options;
-  options.threads = document_.threads;
-  options.activations = candidate->recipe.activations == "f32" ? kernels::Activations::kF32 : kernels::Activations::kQ8;
-  RETORT_TRY(const BenchResult result, run_bench_child(worker_program(), manifest, options, job));
+  RETORT_TRY(const auto manifest, study_->write_manifest_of(document_, candidate));
+  RETORT_TRY(const BenchResult result, run_bench_child(worker_program(), manifest, bench_options(document_, candidate.recipe), job));
   return study_->keep(key, result);
 }
 

@@ -35,6 +35,7 @@ SourceInfo describe_source(const Model& model, const fs::path& path, const Diges
     source.bits_per_weight = 8.0 * static_cast<double>(model.weight_bytes()) / static_cast<double>(source.parameters);
   if (const auto grid = find_source_quantization(*model.checkpoint)) source.quantized = grid->name();
   source.digest = digest;
+  describe_kind(model, source);
   return source;
 }
 
@@ -68,6 +69,25 @@ void count(DataRecord& record, const DataSet& set, const Model* model) {
 
 }  // namespace
 
+void describe_kind(const Model& model, SourceInfo& source) {
+  source.kind = model.graph.head == HeadKind::kNextToken         ? SourceKind::kLanguageModel
+                : model.graph.head == HeadKind::kSequenceLabels ? SourceKind::kClassifier
+                                                                 : SourceKind::kEncoder;
+  source.layers = model.config.layers;
+  source.classes = source.kind == SourceKind::kClassifier ? model.graph.outputs() : 0;
+  source.gguf = model.checkpoint->format == CheckpointFormat::kGguf;
+}
+
+bool measures(const StudyDocument& document, const DataRecord& data) noexcept {
+  if (data.info.role != DataRole::kEvaluation || !document.source) return false;
+  switch (document.source->kind) {
+    case SourceKind::kLanguageModel: return data.info.kind != DataKind::kLabelled;
+    case SourceKind::kClassifier: return data.info.kind == DataKind::kLabelled;
+    case SourceKind::kEncoder: return false;
+  }
+  return false;
+}
+
 // With file_mutex_ held.
 Result<Digest> StudyImpl::file_digest(const fs::path& path, const JobContext& job) {
   const auto stamp = stamp_of(path);
@@ -91,7 +111,7 @@ Result<void> StudyImpl::set_source(const fs::path& path, const JobContext& job) 
   std::vector<CandidateRecord> candidates = first_candidates(*model, *next.source, next.next_id);
   // Recipes of the user's own stay; the old source's two candidates go.
   for (const CandidateRecord& candidate : next.candidates)
-    if (!candidate.is_original && !candidate.recipe.stages.empty()) candidates.push_back(candidate);
+    if (!candidate.is_original && (has_tensors(candidate.recipe) || is_student(candidate.recipe))) candidates.push_back(candidate);
   for (CandidateRecord& candidate : candidates) candidate.failure.clear();
   next.candidates = std::move(candidates);
   for (DataRecord& record : next.data)
@@ -103,6 +123,7 @@ Result<void> StudyImpl::set_source(const fs::path& path, const JobContext& job) 
     source_ = model;
     made_.clear();
   }
+  note_named_files(next);
   replace_document(std::move(next));
   plan_missing();
   return {};

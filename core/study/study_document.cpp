@@ -120,6 +120,10 @@ std::string source_to_json(const SourceInfo& source, const fs::path& folder) {
                {"licence", source.licence}, {"parameters", source.parameters}, {"bytes", source.bytes},
                {"bits_per_weight", source.bits_per_weight}, {"digest", source.digest.hex()}};
   if (source.quantized) json["quantized"] = *source.quantized;
+  json["kind"] = static_cast<int>(source.kind);
+  json["layers"] = source.layers;
+  json["classes"] = source.classes;
+  json["gguf"] = source.gguf;
   return dumped(json);
 }
 
@@ -135,6 +139,11 @@ Result<SourceInfo> source_from_json(std::string_view text, const fs::path& folde
     source.bits_per_weight = json.at("bits_per_weight").get<double>();
     RETORT_TRY(source.digest, Digest::from_hex(json.at("digest").get<std::string>()));
     if (json.contains("quantized")) source.quantized = json.at("quantized").get<std::string>();
+    // Older studies know language models only.
+    if (json.contains("kind")) source.kind = enum_at(json, "kind", SourceKind::kEncoder);
+    source.layers = json.value("layers", std::int64_t{0});
+    source.classes = json.value("classes", std::int64_t{0});
+    source.gguf = json.value("gguf", false);
     return source;
   });
 }

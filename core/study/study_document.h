@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -34,6 +35,8 @@ struct StudyDocument {
   std::int64_t context = 512;
   int threads = 0;
   std::int64_t next_id = 1;
+  // Digests of the files that students' recipes name, by path as the recipe says it. Not stored: read when the study opens.
+  std::map<std::string, Digest> named_files{};
 
   const CandidateRecord* find(std::int64_t id) const noexcept;
   const CandidateRecord* original() const noexcept;

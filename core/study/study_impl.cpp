@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "core/base/error_text.h"
 #include "core/evaluate/evaluation_json.h"
 #include "core/measure/hardware.h"
 #include "core/model/backend.h"
@@ -73,6 +74,7 @@ Result<void> StudyImpl::load() {
         benches_[measurement.key] = std::make_shared<const BenchResult>(*std::move(read));
     }
   }
+  note_named_files(document);
   replace_document(std::move(document));
   open_source_now();
   plan_missing();
@@ -98,6 +100,7 @@ Result<void> StudyImpl::edit(bool undoable, const std::function<Result<void>(Stu
   std::optional<std::string> before;
   if (undoable) before = edits_to_json(next, file_->path().parent_path());
   RETORT_CHECK(change(next));
+  note_named_files(next);
   RETORT_CHECK(file_->save(next, before));
   {
     // Predicted memory depends on these.
@@ -115,6 +118,7 @@ Result<void> StudyImpl::undo() {
   if (!before) return Error{.code = ErrorCode::kNotFound, .place = "undo", .found = "nothing to undo"};
   StudyDocument next = document();
   RETORT_CHECK(edits_from_json(*before, file_->path().parent_path(), next));
+  note_named_files(next);
   RETORT_CHECK(file_->save_undone(next));
   replace_document(std::move(next));
   plan_missing();
@@ -131,7 +135,7 @@ Result<std::int64_t> StudyImpl::add_candidate(const Recipe& recipe) {
   std::int64_t id = 0;
   RETORT_CHECK(edit(true, [&](StudyDocument& next) -> Result<void> {
     id = next.next_id++;
-    CandidateRecord candidate{.id = id, .name = unique_name(next, recipe.name, id), .recipe = recipe,
+    CandidateRecord candidate{.id = id, .name = unique_name(next, recipe.name, id), .recipe = with_absolute_paths(recipe),
                               .is_original = false, .chosen = true, .failure = {}};
     next.candidates.push_back(std::move(candidate));
     return {};
@@ -147,7 +151,7 @@ Result<void> StudyImpl::update_candidate(std::int64_t id, const Recipe& recipe) 
     if (candidate->is_original)
       return Error{.code = ErrorCode::kBadArgument, .place = candidate->name, .found = "the original",
                    .next_step = "add a candidate of its own; everything is measured against the original"};
-    candidate->recipe = recipe;
+    candidate->recipe = with_absolute_paths(recipe);
     candidate->name = unique_name(next, recipe.name, id);
     candidate->failure.clear();
     return {};
@@ -257,22 +261,28 @@ std::shared_ptr<const Model> StudyImpl::open_source_now() {
   auto shared = std::make_shared<const Model>(*std::move(model));
   const std::lock_guard state(state_mutex_);
   source_ = shared;
+  describe_kind(*shared, *document_.source);   // which a study of an older Retort doesn't say
   return shared;
 }
 
 StudyImpl::Made StudyImpl::make_entry(const StudyDocument& document, const CandidateRecord& candidate, const Model& model) const {
   Made made;
-  auto plan = plan_candidate(model, document.source->digest, candidate.recipe, importance_key(document));
+  Model outline;
+  auto plan = is_student(candidate.recipe) ? plan_student(document, candidate, model, outline)
+                                           : plan_candidate(model, document.source->digest, candidate.recipe, importance_key(document));
   if (!plan) {
-    made.problem = plan.error().place + ": " + plan.error().found;
+    made.problem = error_text(plan.error());
     return made;
   }
   made.plan = std::make_shared<const CandidatePlan>(*std::move(plan));
+  outline = outline_model(is_student(candidate.recipe) ? outline : model, *made.plan);
+  for (std::size_t i = 0; i < made.plan->types.size() && i < outline.graph.weights.size(); ++i)
+    made.types[outline.graph.weights[i].name] = std::string(kernels::traits(made.plan->types[i]).name);
   if (const auto backend = make_backend("cpu", document.threads)) {
     RunOptions options;
     options.context = document.context;
     options.batch = std::min<std::int64_t>(512, document.context);
-    made.memory = (*backend)->predict_memory(outline_model(model, *made.plan), options).total();
+    made.memory = (*backend)->predict_memory(outline, options).total();
   }
   return made;
 }
@@ -292,6 +302,7 @@ void StudyImpl::plan_missing() {
       const std::lock_guard state(state_mutex_);
       if (made_.contains(digest)) continue;
     }
+    if (is_student(candidate.recipe)) look_at_student(now, candidate);
     Made entry = make_entry(now, candidate, *model);
     {
       const std::lock_guard state(state_mutex_);
@@ -301,21 +312,39 @@ void StudyImpl::plan_missing() {
   }
 }
 
+// A student's plan is another once it is trained.
+void StudyImpl::plan_again(std::int64_t id) {
+  const StudyDocument now = document();
+  const CandidateRecord* candidate = now.find(id);
+  std::shared_ptr<const Model> model;
+  {
+    const std::lock_guard state(state_mutex_);
+    model = source_;
+  }
+  if (!candidate || !model || !is_student(candidate->recipe)) return;
+  look_at_student(now, *candidate);
+  Made entry = make_entry(now, *candidate, *model);
+  const std::lock_guard state(state_mutex_);
+  made_[candidate_digest(now, *candidate)] = std::move(entry);
+}
+
 void StudyImpl::look_at_tensors(std::int64_t id) {
   std::shared_ptr<const CandidatePlan> plan;
   Digest digest;
+  bool student_wanted = false;
   {
     const std::lock_guard state(state_mutex_);
     const CandidateRecord* candidate = document_.find(id);
     if (!candidate) return;
     digest = candidate_digest(document_, *candidate);
+    student_wanted = is_student(candidate->recipe);
     const auto found = made_.find(digest);
     if (found == made_.end() || !found->second.plan) return;
     plan = found->second.plan;
   }
   store_bytes_ = store_->usage().bytes;
   std::map<std::string, double> errors;
-  bool complete = true;
+  bool complete = !student_wanted || student(digest) != nullptr;
   for (const DerivedTensor& tensor : plan->tensors) {
     const auto stored = store_->find(tensor.key);
     if (stored) errors[tensor.name] = stored->stats.relative_error;
@@ -331,29 +360,24 @@ Result<std::shared_ptr<const CandidatePlan>> StudyImpl::plan(std::int64_t id) {
   const StudyDocument now = document();
   const CandidateRecord* candidate = now.find(id);
   if (!candidate) return no_candidate(id);
-  RETORT_TRY(CandidatePlan made, plan_candidate(*model, now.source->digest, candidate->recipe, importance_key(now)));
+  Model outline;
+  RETORT_TRY(CandidatePlan made, is_student(candidate->recipe) ? plan_student(now, *candidate, *model, outline)
+                                                               : plan_candidate(*model, now.source->digest, candidate->recipe, importance_key(now)));
   return std::make_shared<const CandidatePlan>(std::move(made));
 }
 
 Result<std::shared_ptr<const Model>> StudyImpl::candidate_model(std::int64_t id) {
-  RETORT_TRY(const auto model, source_model());
-  RETORT_TRY(const auto wanted, plan(id));
-  if (wanted->tensors.empty()) return model;
-  return assemble_model(*model, *wanted, *store_);
-}
-
-Result<std::filesystem::path> StudyImpl::write_manifest(std::int64_t id) {
-  RETORT_TRY(const auto wanted, plan(id));
   const StudyDocument now = document();
   const CandidateRecord* candidate = now.find(id);
   if (!candidate) return no_candidate(id);
-  const Manifest manifest{.name = candidate->name, .source = now.source->path, .source_digest = now.source->digest,
-                          .store = store_->usage().folder, .recipe = candidate->recipe, .tensors = wanted->tensors};
-  const auto path = artifact(candidate_digest(now, *candidate), ".candidate");
-  std::error_code failed;
-  std::filesystem::create_directories(path.parent_path(), failed);
-  RETORT_CHECK(write_text_file(path, manifest_to_json(manifest)));
-  return path;
+  return model_of(now, *candidate);
+}
+
+Result<std::filesystem::path> StudyImpl::write_manifest(std::int64_t id) {
+  const StudyDocument now = document();
+  const CandidateRecord* candidate = now.find(id);
+  if (!candidate) return no_candidate(id);
+  return write_manifest_of(now, *candidate);
 }
 
 std::filesystem::path StudyImpl::artifact(const Digest& key, std::string_view suffix) const {

@@ -8,6 +8,7 @@
 #include <mutex>
 
 #include "core/study/candidate.h"
+#include "core/study/student.h"
 #include "core/study/study.h"
 #include "core/study/study_document.h"
 #include "core/study/study_file.h"
@@ -44,6 +45,20 @@ class StudyImpl final : public Study {
   StudyDocument document() const;
   Result<std::shared_ptr<const Model>> source_model();
   Result<std::shared_ptr<const CandidatePlan>> plan(std::int64_t id);
+  // The same as candidate_model and write_manifest, also of a student's first stages (until_stage).
+  Result<std::shared_ptr<const Model>> model_of(const StudyDocument& document, const CandidateRecord& candidate);
+  Result<std::filesystem::path> write_manifest_of(const StudyDocument& document, const CandidateRecord& candidate);
+  // A student's recipe with the study's teacher and data where it is silent. Errors: kBadRecipe, kBadData (nothing to learn
+  // from, a file that changed).
+  Result<distill::DistillRecipe> resolved_student(const StudyDocument& document, const CandidateRecord& candidate);
+  // Where what it trains goes; what is there; and what is kept of it. By candidate_digest.
+  std::filesystem::path student_output(const Digest& candidate, const distill::DistillRecipe& student) const;
+  // States, curves and what finished stages left, shared by all students of one teacher.
+  std::filesystem::path training_folder(const StudyDocument& document, const CandidateRecord& candidate) const;
+  std::shared_ptr<const StudentResult> student(const Digest& candidate) const;
+  Result<void> keep(const Digest& candidate, const StudentResult& result);
+  // Operations per second that training reached here: of the students of this study that are there. nullopt: none.
+  std::optional<double> training_rate(const StudyDocument& document) const;
   // Errors: kBadData when the file changed since it was added, those of read_data.
   Result<std::shared_ptr<const DataSet>> data_set(std::string_view name);
 
@@ -57,6 +72,8 @@ class StudyImpl final : public Study {
   Result<void> set_failure(std::int64_t id, const std::string& failure);
   // Reads errors and presence of a candidate's tensors from the store again.
   void look_at_tensors(std::int64_t id);
+  // The same of a student: its plan is another once it is trained.
+  void plan_again(std::int64_t id);
   // Tells the store what the chosen candidates need.
   Result<void> pin_tensors();
   // Beside the tensors: importance matrices, the original's hidden states, manifests.
@@ -76,7 +93,8 @@ class StudyImpl final : public Study {
     std::shared_ptr<const CandidatePlan> plan;
     std::string problem;                        // why there is no plan
     std::map<std::string, double> errors;
-    bool complete = false;                      // every tensor is in the store
+    std::map<std::string, std::string> types;   // of every weight, by canonical name
+    bool complete = false;                      // every tensor is in the store, or the student is trained
     std::uint64_t memory = 0;
   };
 
@@ -84,11 +102,18 @@ class StudyImpl final : public Study {
   void replace_document(StudyDocument document);
   void plan_missing();
   Made make_entry(const StudyDocument& document, const CandidateRecord& candidate, const Model& model) const;
+  void note_named_files(StudyDocument& document);
+  Result<std::filesystem::path> training_file(const StudyDocument& document, DataKind kind);
+  void look_at_student(const StudyDocument& document, const CandidateRecord& candidate);
+  Result<CandidatePlan> plan_student(const StudyDocument& document, const CandidateRecord& candidate, const Model& source, Model& outline) const;
+  std::vector<StageInfo> stages_of(const CandidateRecord& candidate) const;
   Result<void> note_overlaps(StudyDocument& document, const JobContext& job);
   Result<std::shared_ptr<const DataSet>> read_set(const DataRecord& record);
   Result<Digest> file_digest(const std::filesystem::path& path, const JobContext& job);
   std::shared_ptr<const Model> open_source_now();
   CandidateInfo candidate_info(const CandidateRecord& candidate) const;
+  // Whatever is measured of it; whether that is all.
+  bool add_figures(const CandidateRecord& candidate, CandidateInfo& info) const;
   void add_measurements(const CandidateRecord& candidate, CandidateInfo& info) const;
 
   std::shared_ptr<TensorStore> store_;
@@ -100,6 +125,7 @@ class StudyImpl final : public Study {
   StudyDocument document_;
   std::shared_ptr<const Model> source_;
   std::map<Digest, Made> made_;                              // by candidate digest
+  std::map<Digest, std::shared_ptr<const StudentResult>> students_;   // the same, also of students' first stages
   std::map<Digest, std::shared_ptr<const Evaluation>> evaluations_;
   std::map<Digest, std::shared_ptr<const BenchResult>> benches_;
   bool can_undo_ = false;
@@ -116,6 +142,14 @@ Digest candidate_digest(const StudyDocument& document, const CandidateRecord& ca
 // Of what an importance matrix of this study is made from.
 Digest importance_key(const StudyDocument& document);
 inline constexpr std::int64_t kCalibrationChunks = 128;
+
+// How speed and memory of a candidate are measured.
+BenchOptions bench_options(const StudyDocument& document, const Recipe& recipe);
+// Kind, layers and classes of a source.
+void describe_kind(const Model& model, SourceInfo& source);
+// Whether a set measures candidates of this study's source: text and prompts language models, labelled texts classifiers.
+bool measures(const StudyDocument& document, const DataRecord& data) noexcept;
+inline bool has_tensors(const Recipe& recipe) noexcept { return !recipe.stages.empty(); }
 
 // "4-bit, mixed" for people.
 std::string plain_name(const CandidateRecord& candidate);

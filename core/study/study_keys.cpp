@@ -40,6 +40,10 @@ Digest importance_key(const StudyDocument& document) {
 Digest candidate_digest(const StudyDocument& document, const CandidateRecord& candidate) {
   static const Digest versions = quantizer_versions();
   DigestBuilder builder;
+  if (is_student(candidate.recipe)) {
+    builder.text("student candidate 1").digest(student_digest(document, candidate.recipe)).digest(versions).text(candidate.recipe.activations);
+    return builder.finish();
+  }
   builder.text("candidate 1").digest(source_digest(document)).digest(recipe_digest(candidate.recipe));
   if (!candidate.recipe.stages.empty()) builder.digest(versions);
   if (uses_importance(candidate.recipe)) builder.digest(importance_key(document));
@@ -52,14 +56,22 @@ Digest StudyImpl::evaluation_key(const StudyDocument& document, const CandidateR
   for (const std::string* column : {&data.columns.text, &data.columns.label, &data.columns.choices, &data.columns.answer, &data.columns.target})
     builder.text(*column);
   builder.number(static_cast<std::uint64_t>(document.context));
-  // Text is compared with the original; answers stand for themselves.
+  // Text and classes are compared with the original; other answers stand for themselves.
   const CandidateRecord* original = document.original();
-  if (data.info.kind == DataKind::kText && original) builder.digest(candidate_digest(document, *original));
+  if ((data.info.kind == DataKind::kText || data.info.kind == DataKind::kLabelled) && original) builder.digest(candidate_digest(document, *original));
   return builder.finish();
 }
 
+BenchOptions bench_options(const StudyDocument& document, const Recipe& recipe) {
+  BenchOptions options;
+  options.threads = document.threads;
+  options.activations = recipe.activations == "f32" ? kernels::Activations::kF32 : kernels::Activations::kQ8;
+  if (document.source && document.source->kind != SourceKind::kLanguageModel) options.prompt = kEncoderExample;
+  return options;
+}
+
 Digest StudyImpl::bench_key(const StudyDocument& document, const CandidateRecord& candidate) const {
-  const BenchOptions options;
+  const BenchOptions options = bench_options(document, candidate.recipe);
   DigestBuilder builder;
   builder.text("bench").number(kBenchVersion).digest(candidate_digest(document, candidate)).text(processor());
   builder.number(static_cast<std::uint64_t>(document.threads)).number(static_cast<std::uint64_t>(options.prompt));
@@ -70,6 +82,11 @@ Digest StudyImpl::bench_key(const StudyDocument& document, const CandidateRecord
 std::string plain_name(const CandidateRecord& candidate) {
   if (candidate.is_original)
     return candidate.recipe.stages.empty() ? "the model as it is" : "the source expanded to 16 bits";
+  if (is_student(candidate.recipe)) {
+    std::string plain;
+    for (const std::string& stage : student_stages(candidate.recipe)) plain += (plain.empty() ? "" : ", then ") + stage;
+    return "a student: " + plain;
+  }
   if (candidate.recipe.stages.empty()) return "the file as it is";
   const Stage& stage = candidate.recipe.stages.front();
   const Level* level = find_level(stage.level);
@@ -89,6 +106,7 @@ std::string command_line(const StudyDocument& document, const CandidateRecord& c
   };
   const Stage* stage = candidate.recipe.stages.empty() ? nullptr : &candidate.recipe.stages.front();
   const Level* level = stage ? find_level(stage->level) : nullptr;
+  if (is_student(candidate.recipe)) return "retort study run " + quoted(study.string());
   if (!stage) return "retort inspect " + quoted(document.source->path.string());
   if (!level || level->gguf_file_type == kNoGgufFileType || !stage->overrides.empty())
     return "retort study run " + quoted(study.string());

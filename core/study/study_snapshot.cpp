@@ -4,6 +4,7 @@
 
 #include "core/evaluate/statistics.h"
 #include "core/measure/hardware.h"
+#include "core/study/compare.h"
 #include "core/study/study_impl.h"
 #include "kernels/api/thread_pool.h"
 
@@ -14,13 +15,13 @@ namespace {
 
 constexpr std::uint64_t kSeed = 0;
 
-// Text sets together, weighed by what was scored in each.
-std::optional<Figure> over_texts(const CandidateInfo& candidate, const std::string& name) {
+// Sets that have the figure together, weighed by what was scored in each.
+std::optional<Figure> over_sets(const CandidateInfo& candidate, const std::string& name) {
   Figure sum;
   double n = 0;
   for (const auto& [set, evaluation] : candidate.evaluations) {
     const auto figure = evaluation.figures.find(name);
-    if (figure == evaluation.figures.end() || (evaluation.task != "kld" && evaluation.task != "perplexity")) continue;
+    if (figure == evaluation.figures.end()) continue;
     const auto weight = static_cast<double>(evaluation.n);
     sum.value += weight * figure->second.value;
     sum.low += weight * figure->second.low;
@@ -34,7 +35,7 @@ std::optional<Figure> over_texts(const CandidateInfo& candidate, const std::stri
 std::optional<Figure> accuracy(const CandidateInfo& candidate) {
   std::int64_t right = 0, n = 0;
   for (const auto& [set, evaluation] : candidate.evaluations) {
-    if (evaluation.task == "kld" || evaluation.task == "perplexity") continue;
+    if (!is_answers_task(evaluation.task)) continue;
     for (const Evaluation::Row& row : evaluation.rows) {
       right += row.correct ? 1 : 0;
       ++n;
@@ -47,6 +48,7 @@ std::optional<Figure> accuracy(const CandidateInfo& candidate) {
 Figure exactly(double value) { return {value, value, value}; }
 
 std::optional<Figure> speed(const BenchResult& bench, std::string_view name) {
+  if (bench.encoder() && (name == "decode" || name == "time_to_first_token" || name == "kv_cache_memory")) return std::nullopt;
   if (name == "decode") {
     // Tokens per second with the interval of the mean token time, resampled over the tokens.
     if (bench.token_seconds.size() < 2) return exactly(bench.decode_tokens_per_second);
@@ -71,29 +73,37 @@ std::optional<Figure> CandidateInfo::figure(std::string_view measure) const {
   if (measure == "size" || measure == "bytes") return bytes > 0 ? std::optional(exactly(static_cast<double>(bytes))) : std::nullopt;
   if (measure == "bits_per_weight") return bits_per_weight > 0 ? std::optional(exactly(bits_per_weight)) : std::nullopt;
   if (measure == "accuracy") return accuracy(*this);
-  if (is_original && over_texts(*this, "perplexity")) {
+  const bool compared = std::any_of(evaluations.begin(), evaluations.end(), [](const auto& one) {
+    return !is_answers_task(one.second.task) || one.second.task == "classification";
+  });
+  if (is_original && compared) {
     // The original differs from itself by nothing: known, not measured.
     if (measure.starts_with("kld_")) return exactly(0);
     if (measure == "top1_agreement") return exactly(1);
   }
   if (bench)
     if (const auto figure = speed(*bench, measure)) return figure;
-  return over_texts(*this, std::string(measure));
+  return over_sets(*this, std::string(measure));
 }
 
-void StudyImpl::add_measurements(const CandidateRecord& candidate, CandidateInfo& info) const {
+bool StudyImpl::add_figures(const CandidateRecord& candidate, CandidateInfo& info) const {
   bool complete = true;
   for (const DataRecord& data : document_.data) {
-    if (data.info.role != DataRole::kEvaluation || data.info.kind == DataKind::kLabelled) continue;
+    if (!measures(document_, data)) continue;
     const auto found = evaluations_.find(evaluation_key(document_, candidate, data));
     if (found == evaluations_.end()) complete = false;
     else info.evaluations.emplace(data.info.name, *found->second);
   }
   if (const auto found = benches_.find(bench_key(document_, candidate)); found != benches_.end()) info.bench = *found->second;
+  return complete && info.bench;
+}
+
+void StudyImpl::add_measurements(const CandidateRecord& candidate, CandidateInfo& info) const {
+  const bool complete = add_figures(candidate, info);
   const auto state = states_.find(candidate.id);
   if (state != states_.end()) info.state = state->second;
   else if (!candidate.failure.empty()) info.state = CandidateState::kFailed;
-  else if (complete && info.bench) info.state = CandidateState::kDone;
+  else if (complete) info.state = CandidateState::kDone;
 }
 
 // With state_mutex_ held.
@@ -116,13 +126,12 @@ CandidateInfo StudyImpl::candidate_info(const CandidateRecord& candidate) const 
     info.fallbacks = plan.fallbacks;
     info.predicted_memory = made->second.memory;
     info.tensor_errors = made->second.errors;
-    if (source_)
-      for (std::size_t i = 0; i < plan.types.size() && i < source_->graph.weights.size(); ++i)
-        info.tensor_types[source_->graph.weights[i].name] = std::string(kernels::traits(plan.types[i]).name);
+    info.tensor_types = made->second.types;
   } else if (made != made_.end() && info.failure.empty()) {
     info.failure = made->second.problem;
   }
   add_measurements(candidate, info);
+  if (is_student(candidate.recipe)) info.stages = stages_of(candidate);
   return info;
 }
 

@@ -1,12 +1,9 @@
 // Students with fewer pieces than their teacher.
 #include <QTemporaryDir>
 
-#include <nlohmann/json.hpp>
-
-#include "core/base/files.h"
 #include "core/distill/distill.h"
 #include "core/distill/vocabulary.h"
-#include "vectors.h"
+#include "word_classifier.h"
 
 using namespace retort;
 using namespace retort::distill;
@@ -16,29 +13,11 @@ class VocabularyTest : public QObject {
   Q_OBJECT
 
  private slots:
-  // A tiny ELECTRA classifier of the repository with 96 pieces: special ones, letters, 39 words.
   void initTestCase() {
     QVERIFY(folder_.isValid());
     qputenv("XDG_CACHE_HOME", path("cache").c_str());
-    const std::filesystem::path from = std::filesystem::path(RETORT_TEST_DATA) / "models/electra";
-    std::filesystem::create_directories(path("teacher"));
-    for (const char* name : {"config.json", "model.safetensors"}) std::filesystem::copy_file(from / name, path("teacher") / name);
-    nlohmann::ordered_json vocabulary;
-    for (const char* piece : {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"}) vocabulary[piece] = vocabulary.size();
-    for (const char* prefix : {"", "##"})
-      for (char c = 'a'; c <= 'z'; ++c) vocabulary[prefix + std::string(1, c)] = vocabulary.size();
-    for (int i = 0; i < 39; ++i) vocabulary[word(i)] = vocabulary.size();
-    const auto special = [](int id, const char* name) { return nlohmann::ordered_json{{"id", id}, {"content", name}, {"special", true}, {"single_word", false}, {"lstrip", false}, {"rstrip", false}, {"normalized", false}}; };
-    const nlohmann::ordered_json tokenizer = {
-        {"version", "1.0"}, {"added_tokens", {special(0, "[PAD]"), special(1, "[UNK]"), special(2, "[CLS]"), special(3, "[SEP]"), special(4, "[MASK]")}},
-        {"normalizer", {{"type", "BertNormalizer"}, {"clean_text", true}, {"handle_chinese_chars", true}, {"strip_accents", nullptr}, {"lowercase", true}}},
-        {"pre_tokenizer", {{"type", "BertPreTokenizer"}}}, {"post_processor", {{"type", "BertProcessing"}, {"sep", {"[SEP]", 3}}, {"cls", {"[CLS]", 2}}}},
-        {"decoder", {{"type", "WordPiece"}, {"prefix", "##"}, {"cleanup", true}}}, {"model", {{"type", "WordPiece"}, {"unk_token", "[UNK]"}, {"continuing_subword_prefix", "##"}, {"max_input_chars_per_word", 100}, {"vocab", vocabulary}}}};
-    must(write_text_file(path("teacher/tokenizer.json"), tokenizer.dump()));
-    std::string lines;
-    for (int i = 0; i < 80; ++i)   // words 20 … 29 only, the first ones most often
-      lines += nlohmann::json{{"text", word(20 + i % 3) + " " + word(20 + i % 10) + " " + std::string(1, static_cast<char>('a' + i % 26)) + " " + std::string(1, static_cast<char>('a' + i / 26))}, {"label", i % 2}}.dump() + "\n";
-    must(write_text_file(path("data.jsonl"), lines));
+    write_word_classifier(path("teacher"));
+    write_labelled_words(path("data.jsonl"), 20, 80);   // words 20 … 29 only
   }
 
   // With every piece that occurs, the student reads the text as its teacher does, and answers alike.
@@ -93,7 +72,6 @@ class VocabularyTest : public QObject {
 
  private:
   std::filesystem::path path(const char* part) const { return std::filesystem::path(folder_.path().toStdString()) / part; }
-  static std::string word(int i) { return std::string("w") + static_cast<char>('a' + i / 26) + static_cast<char>('a' + i % 26) + "ord"; }
 
   DistillRecipe recipe_of(std::int64_t most) const {
     DistillRecipe recipe;
