@@ -8,6 +8,7 @@
 #include "app/cli/list.h"
 #include "core/base/files.h"
 #include "core/distill/distill.h"
+#include "core/distill/predict.h"
 
 namespace retort::cli {
 namespace {
@@ -18,6 +19,7 @@ struct Options {
   std::int64_t layers = 0, steps = 0, context = 0, max_tokens = 0, batch = 0;
   double epochs = 0, rate = 0, temperature = 0;
   std::int64_t seed = -1;
+  bool predict = false;
 };
 
 // The recipe file, or the defaults, with what the options say instead.
@@ -141,9 +143,34 @@ void print_report(const distill::DistillReport& report, double seconds) {
   fmt::print("  loss curve: {}\n", report.curve.string());
 }
 
+std::string time_text(double seconds) {
+  if (seconds < 90) return fmt::format("{:.0f} s", seconds);
+  return seconds < 5400 ? fmt::format("{:.0f} min", seconds / 60) : fmt::format("{:.1f} h", seconds / 3600);
+}
+
+// What the student will be and cost; nothing is trained.
+Result<void> predict(const Options& options, const distill::DistillRecipe& recipe) {
+  RETORT_TRY(const Model teacher, open_model(recipe.teacher));
+  RETORT_TRY(const distill::StudentPrediction p, distill::predict_student(teacher, recipe, options.common.threads));
+  if (options.common.json) {
+    const nlohmann::ordered_json out = {
+        {"parameters", p.parameters}, {"teacher_parameters", teacher.parameters()}, {"bytes", p.bytes}, {"memory_bytes", p.memory},
+        {"prefill_tokens_per_second", p.tokens_per_second}, {"seconds_per_step", p.seconds_per_step}, {"training_seconds", p.training_seconds},
+        {"training_memory_bytes", p.training_memory}};
+    fmt::print("{}\n", out.dump(2));
+    return {};
+  }
+  fmt::print("{:.1f} M of the teacher's {:.1f} M parameters · {} on disk · {} of memory · {:.0f} tokens/s of a prompt\n", static_cast<double>(p.parameters) / 1e6,
+             static_cast<double>(teacher.parameters()) / 1e6, human_bytes(p.bytes), human_bytes(p.memory), p.tokens_per_second);
+  fmt::print("  training: {} with {} of memory ({:.2f} s a step); predicted, nothing was trained\n", time_text(p.training_seconds), human_bytes(p.training_memory), p.seconds_per_step);
+  return {};
+}
+
 Result<void> run(const Options& options, Context& context) {
   const auto start = std::chrono::steady_clock::now();
   RETORT_TRY(const distill::DistillRecipe recipe, recipe_of(options));
+  if (options.predict) return predict(options, recipe);
+  if (options.output.empty()) return Error{.code = ErrorCode::kBadArgument, .place = "-o", .expected = "a folder or a .gguf file", .found = "none"};
   show_progress(context);
   auto report = distill::distill(recipe, options.output, options.common.threads, context.job);
   end_progress();
@@ -173,7 +200,8 @@ void add_distill(CLI::App& app, Context& context) {
   command->add_option("--context", options->context, "Tokens of one chunk of text")->check(CLI::PositiveNumber);
   command->add_option("--max-tokens", options->max_tokens, "Tokens of one labelled example")->check(CLI::PositiveNumber);
   command->add_option("--seed", options->seed, "Of the order and the split")->check(CLI::NonNegativeNumber);
-  command->add_option("-o,--output", options->output, "Folder to write; a .gguf file for a teacher in GGUF")->required();
+  command->add_option("-o,--output", options->output, "Folder to write; a .gguf file for a teacher in GGUF");
+  command->add_flag("--predict", options->predict, "Only say what the student would be and cost");
   command->add_option("--threads", options->common.threads, "Threads; 0 takes all cores")->check(CLI::Range(0, 1024));
   add_json(*command, options->common);
   command->callback([options, &context] { finish(context, run(*options, context)); });

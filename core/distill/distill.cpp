@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include "core/distill/student_importance.h"
+#include "core/distill/student_shape.h"
 #include "core/distill/vocabulary.h"
 #include "core/model/backend.h"
 
@@ -27,8 +29,8 @@ Result<void> read_training_data(const DistillRecipe& recipe, Bench& bench, const
   if (!bench.teacher.tokenizer)
     return Error{.code = ErrorCode::kMissingPart, .file = recipe.teacher.string(), .expected = "a tokenizer", .found = "none"};
   const Tokenizer& tokenizer = *bench.teacher.tokenizer;
-  if (bench.student.graph.head == HeadKind::kSequenceLabels) {
-    RETORT_TRY(bench.data, read_labelled(recipe.data, recipe.training.seed, tokenizer, bench.student.graph.outputs(), job));
+  if (bench.teacher.graph.head == HeadKind::kSequenceLabels) {
+    RETORT_TRY(bench.data, read_labelled(recipe.data, recipe.training.seed, tokenizer, bench.teacher.graph.outputs(), job));
   } else {
     RETORT_TRY(bench.data, read_text(recipe.data, recipe.training.seed, tokenizer, job));
   }
@@ -97,7 +99,7 @@ Result<Digest> run_key(const DistillRecipe& recipe, std::size_t index, const Ben
 }
 
 Result<void> check_output(const Model& teacher, std::string_view level, const std::filesystem::path& output) {
-  const bool gguf = level.empty() ? teacher.checkpoint->format == CheckpointFormat::kGguf : level != "INT8";
+  const bool gguf = level.empty() ? teacher.checkpoint->format == CheckpointFormat::kGguf : !folder_level(level);
   if (gguf == (output.extension() == ".gguf")) return {};
   const std::string why = level.empty() ? ", as the teacher is" : fmt::format(", as {} is written", level);
   return Error{.code = ErrorCode::kBadArgument, .file = output.string(), .place = "output", .expected = (gguf ? "a .gguf file" : "a folder") + why,
@@ -166,10 +168,11 @@ class Chain {
       RETORT_TRY(const auto backend, make_backend("cpu", bench_.pool->threads()));
       RETORT_TRY(bench_.importance, collect_importance(model, *backend, tokens, recipe_.data.context, kImportanceChunks, job_));
     }
-    RETORT_TRY(PackedWeights packed, PackedWeights::make(bench_.student, bench_.student_parameters, stage.level,
+    RETORT_TRY(PackedWeights packed, PackedWeights::make(bench_.student, bench_.student_parameters, stage,
                                                          bench_.importance ? &*bench_.importance : nullptr, *bench_.pool));
     bench_.packed.emplace(std::move(packed));
-    return bench_.packed->round(bench_.student_parameters, job_);
+    RETORT_CHECK(bench_.packed->round(bench_.student_parameters, job_));
+    return stage.learned_scales ? bench_.packed->learn_scales(bench_.student_parameters) : Result<void>();
   }
 
   // What one stage leaves. In a shared folder the key tells stages of different runs apart; in a run's own folder the state of
@@ -214,30 +217,44 @@ class Chain {
   const JobContext& job_;
 };
 
-// What can be refused before any time is spent.
-Result<void> check_models(const DistillRecipe& recipe, const Bench& bench, const std::filesystem::path& output) {
-  const std::string_view level = final_level(recipe);
-  RETORT_CHECK(check_output(bench.teacher, level, output));
-  if (!level.empty()) RETORT_CHECK(check_packed(bench.student, level));
+// What can be refused before any time is spent: by the shape that the student will have.
+Result<void> check_models(const DistillRecipe& recipe, const Model& teacher, const std::filesystem::path& output) {
+  RETORT_CHECK(check_output(teacher, final_level(recipe), output));
+  RETORT_TRY(const Model shape, shape_student(teacher, recipe.student, recipe.student.trim_positions ? recipe.data.max_tokens : 0));
+  if (const TrainStage* stage = packing_stage(recipe)) RETORT_CHECK(check_packed(shape, *stage));
   const bool importance = std::any_of(recipe.stages.begin(), recipe.stages.end(), [](const TrainStage& stage) { return stage.importance; });
-  if (importance && bench.student.graph.head != HeadKind::kNextToken)
+  if (importance && teacher.graph.head != HeadKind::kNextToken)
     return Error{.code = ErrorCode::kBadRecipe, .place = "stages: importance", .expected = "a language model", .found = "a classifier"};
-  if (recipe.student.trim_vocabulary && (bench.student.graph.head != HeadKind::kSequenceLabels || bench.student.checkpoint->format == CheckpointFormat::kGguf))
+  if (recipe.student.trim_vocabulary && (teacher.graph.head != HeadKind::kSequenceLabels || teacher.checkpoint->format == CheckpointFormat::kGguf))
     return Error{.code = ErrorCode::kUnsupported, .place = "student.trim_vocabulary", .expected = "a text classifier in a folder", .found = "another model"};
+  return {};
+}
+
+// The teacher's parts that stay: which, is measured on the training text where the design says so.
+Result<void> make_bench_student(const DistillRecipe& recipe, Bench& bench, DistillReport& report, const JobContext& job) {
+  RETORT_TRY(report.kept, measured_layers(recipe.student, bench.teacher, bench.data.train, *bench.pool, job));
+  if (!recipe.student.narrower()) {
+    RETORT_TRY(bench.student, make_student(bench.teacher, report.kept));
+    return {};
+  }
+  RETORT_TRY(const Model narrower, narrow(bench.teacher, recipe.student, bench.data.train, *bench.pool, job));
+  RETORT_TRY(bench.student, make_student(narrower, report.kept));
   return {};
 }
 
 Result<Bench> open_bench(const DistillRecipe& recipe, const std::filesystem::path& output, int threads, DistillReport& report, const JobContext& job) {
   Bench bench;
   RETORT_TRY(bench.teacher, open_model(recipe.teacher));
-  RETORT_TRY(report.kept, kept_layers(recipe.student, bench.teacher.config.layers));
-  RETORT_TRY(bench.student, make_student(bench.teacher, report.kept));
-  RETORT_CHECK(check_models(recipe, bench, output));
+  RETORT_CHECK(check_models(recipe, bench.teacher, output));
   report.teacher_parameters = bench.teacher.parameters();
   bench.pool = std::make_unique<kernels::ThreadPool>(threads);
   RETORT_CHECK(read_training_data(recipe, bench, job));
+  RETORT_CHECK(make_bench_student(recipe, bench, report, job));
   bench.asked = bench.data.digest;
   if (recipe.student.trim_vocabulary) RETORT_CHECK(trim(recipe, bench, job));
+  if (recipe.student.trim_positions) {
+    RETORT_TRY(bench.student, trim_positions(bench.student, recipe.data.max_tokens));
+  }
   report.pieces = bench.student.config.vocabulary;
   if (recipe.loss.needs_teacher()) {
     RETORT_TRY(bench.teacher_parameters, Parameters::from_model(bench.teacher, true, *bench.pool));
@@ -265,7 +282,7 @@ Result<DistillReport> distill(const DistillRecipe& recipe, const std::filesystem
   if (bench.cache) save_cache(bench, cache);
   if (!done.ok()) return done.error();
   if (bench.packed) {
-    RETORT_TRY(report.student, write_packed(bench.student, bench.student_parameters, *bench.packed, final_level(recipe), output, job.with_progress({})));
+    RETORT_TRY(report.student, write_packed(bench.student, bench.student_parameters, *bench.packed, *packing_stage(recipe), output, job.with_progress({})));
   } else {
     RETORT_TRY(report.student, write_student(bench.student, bench.student_parameters, recipe.type, output, job.with_progress({})));
   }

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "core/distill/packed_forms.h"
 #include "core/quantize/levels.h"
 
 namespace retort::distill {
@@ -14,7 +15,7 @@ namespace {
 using nlohmann::json;
 using nlohmann::ordered_json;
 
-constexpr std::array<std::string_view, 4> kChoices = {"even", "first", "first_last", "every_second"};
+constexpr std::array<std::string_view, 5> kChoices = {"even", "first", "first_last", "every_second", "importance"};
 constexpr std::array<std::string_view, 3> kTypes = {"source", "f32", "f16"};
 constexpr std::array<std::string_view, 4> kStages = {"distill", "qat", "quantize", "repair"};
 constexpr double kRepairRate = 1e-3;   // factors and norms lie about 1, so they bear more than weights
@@ -109,6 +110,15 @@ Result<void> read_stage_key(const std::string& place, const std::string& name, c
   } else if (name == "importance") {
     if (!value.is_boolean()) return bad(place, "true or false", found);
     stage.importance = value.get<bool>();
+  } else if (name == "learned_scales") {
+    if (!value.is_boolean()) return bad(place, "true or false", found);
+    stage.learned_scales = value.get<bool>();
+  } else if (name == "group") {
+    if (!value.is_number_integer() || !in(0, 1e6)) return bad(place, "a whole number from 0 (0: a scale per row)", found);
+    stage.group = value.get<std::int64_t>();
+  } else if (name == "embedding_bits") {
+    if (!value.is_number_integer() || !in(0, 8)) return bad(place, "a whole number from 0 to 8", found);
+    stage.embedding_bits = value.get<std::int64_t>();
   } else if (name == "steps") {
     if (!value.is_number_integer() || !in(1, 1e9)) return bad(place, "a whole number from 1", found);
     stage.steps = value.get<std::int64_t>();
@@ -119,7 +129,7 @@ Result<void> read_stage_key(const std::string& place, const std::string& name, c
     if (!in(1e-12, 10)) return bad(place, "a number above 0, at most 10", found);
     stage.rate = value.get<double>();
   } else {
-    return bad(place, "one of kind, level, importance, steps, epochs, rate", "an unknown key");
+    return bad(place, "one of kind, level, importance, group, embedding_bits, learned_scales, steps, epochs, rate", "an unknown key");
   }
   return {};
 }
@@ -144,6 +154,9 @@ Key stage_list() {
       ordered_json item = {{"kind", stage_name(stage.kind)}};
       if (!stage.level.empty()) item["level"] = stage.level;
       if (stage.importance) item["importance"] = true;
+      if (stage.group >= 0) item["group"] = stage.group;
+      if (stage.embedding_bits > 0) item["embedding_bits"] = stage.embedding_bits;
+      if (stage.learned_scales) item["learned_scales"] = true;
       if (stage.steps > 0) item["steps"] = stage.steps;
       if (stage.epochs > 0) item["epochs"] = stage.epochs;
       if (stage.rate > 0) item["rate"] = stage.rate;
@@ -154,6 +167,19 @@ Key stage_list() {
   return key;
 }
 
+// What only some levels can do.
+Result<void> check_grid_keys(const std::string& place, const TrainStage& stage) {
+  const Grid* const grid = find_grid(stage.level);
+  if (stage.group >= 0 && !(grid && grid->any_group)) return bad(place + ".group", "a level of integers (INT2 … INT8)", stage.level.empty() ? "none" : stage.level);
+  if (stage.embedding_bits > 0 && (!grid || !integer_grid(static_cast<int>(stage.embedding_bits))))
+    return bad(place + ".embedding_bits", "2, 3, 4, 5, 6 or 8, with a level that is written as a folder", std::to_string(stage.embedding_bits));
+  if (stage.embedding_bits > 0 && !grid->any_group)
+    return bad(place + ".embedding_bits", "a level of integers (INT2 … INT8): one folder has one form", stage.level);
+  if (stage.learned_scales && (stage.kind != StageKind::kQat || !grid || grid->scale != GridScale::kHalf || keeps_row_scales(stage)))
+    return bad(place + ".learned_scales", "qat with integers in groups (INT2 … INT6, or INT8 with a group)", std::string(stage_name(stage.kind)) + " " + stage.level);
+  return {};
+}
+
 // distill first if at all, then one qat or quantize, then one repair.
 Result<void> check_stages(const std::vector<TrainStage>& stages) {
   bool packed = false, repaired = false;
@@ -161,14 +187,16 @@ Result<void> check_stages(const std::vector<TrainStage>& stages) {
     const TrainStage& stage = stages[i];
     const std::string place = fmt::format("stages[{}]", i);
     const bool packs = stage.kind == StageKind::kQat || stage.kind == StageKind::kQuantize;
-    if (packs && !find_level(stage.level)) {
+    if (packs && !find_level(stage.level) && !find_grid(stage.level)) {
       std::string names;
       for (const Level& level : levels()) names += (names.empty() ? "" : ", ") + std::string(level.id);
+      for (const Grid& grid : grids()) names += grid.level == "INT8" ? "" : ", " + std::string(grid.level);
       return bad(place + ".level", "one of " + names, stage.level.empty() ? "none" : stage.level);
     }
+    RETORT_CHECK(check_grid_keys(place, stage));
     if (packs && stage.level == "F16") return bad(place + ".level", "a level that packs weights; for F16 set type to f16", "F16");
     if (!packs && !stage.level.empty()) return bad(place + ".level", "no level for " + std::string(stage_name(stage.kind)), stage.level);
-    if (stage.importance && (!packs || !find_level(stage.level)->takes_importance))
+    if (stage.importance && (!packs || !find_level(stage.level) || !find_level(stage.level)->takes_importance))
       return bad(place + ".importance", "a stage whose level takes an importance matrix", std::string(stage_name(stage.kind)) + " " + stage.level);
     if (stage.kind == StageKind::kQuantize && (stage.steps > 0 || stage.epochs > 0 || stage.rate > 0))
       return bad(place, "no steps, epochs or rate: quantize doesn't train", "some");
@@ -188,6 +216,8 @@ Result<void> check_effect(const DistillRecipe& recipe) {
     return bad("student.layers", fmt::format("{}, as kept has, or 0", student.kept.size()), std::to_string(student.layers));
   if (!recipe.data.unlabelled.empty() && !recipe.loss.needs_teacher())
     return bad("data.unlabelled", "a loss with the teacher in it", "one that needs labels");
+  if (recipe.student.choice == LayerChoice::kImportance && (recipe.student.layers == 0 || !recipe.student.kept.empty()))
+    return bad("student.choice", "importance with a number of layers", "none, or a list of kept ones");
   if (recipe.training.patience > 0 && recipe.data.validation.empty() && recipe.data.validation_share == 0)
     return bad("training.patience", "0 without validation texts", std::to_string(recipe.training.patience));
   return {};
@@ -215,6 +245,10 @@ const std::vector<Key>& keys() {
       kept_layers(),
       flag("student", "trim_vocabulary", [](R& r) -> auto& { return r.student.trim_vocabulary; }),
       number("student", "most_pieces", [](R& r) -> auto& { return r.student.most_pieces; }, 0, kMany),
+      flag("student", "trim_positions", [](R& r) -> auto& { return r.student.trim_positions; }),
+      number("student", "heads", [](R& r) -> auto& { return r.student.heads; }, 0, 1e6),
+      number("student", "feed_forward", [](R& r) -> auto& { return r.student.feed_forward; }, 0, 1e7),
+      number("student", "hidden", [](R& r) -> auto& { return r.student.hidden; }, 0, 1e6),
       path("data", "train", [](R& r) -> auto& { return r.data.train; }),
       path("data", "unlabelled", [](R& r) -> auto& { return r.data.unlabelled; }),
       path("data", "validation", [](R& r) -> auto& { return r.data.validation; }),
@@ -319,10 +353,14 @@ Result<void> check_recipe(const DistillRecipe& recipe) {
 
 std::string_view stage_name(StageKind kind) noexcept { return kStages[static_cast<std::size_t>(kind)]; }
 
+const TrainStage* packing_stage(const DistillRecipe& recipe) noexcept {
+  const auto found = std::find_if(recipe.stages.begin(), recipe.stages.end(), [](const TrainStage& stage) { return !stage.level.empty(); });
+  return found == recipe.stages.end() ? nullptr : &*found;
+}
+
 std::string_view final_level(const DistillRecipe& recipe) noexcept {
-  for (const TrainStage& stage : recipe.stages)
-    if (!stage.level.empty()) return stage.level;
-  return {};
+  const TrainStage* const stage = packing_stage(recipe);
+  return stage ? std::string_view(stage->level) : std::string_view();
 }
 
 TrainingPlan plan_of_stage(const TrainingPlan& plan, const TrainStage& stage) noexcept {

@@ -15,7 +15,8 @@
 namespace retort::distill {
 
 // Which of the teacher's layers the student keeps.
-enum class LayerChoice : std::uint8_t { kEven, kFirst, kFirstLast, kEverySecond };
+// importance: those whose absence costs most, as measured on the training text (student_importance.h).
+enum class LayerChoice : std::uint8_t { kEven, kFirst, kFirstLast, kEverySecond, kImportance };
 
 struct StudentDesign {
   std::int64_t layers = 0;                   // how many; 0: all (fine-tuning)
@@ -23,6 +24,9 @@ struct StudentDesign {
   std::vector<std::int64_t> kept{};            // or exactly these
   bool trim_vocabulary = false;              // only the pieces that the training text needs
   std::int64_t most_pieces = 0;              // with trim_vocabulary: at most so many; 0: all that occur
+  bool trim_positions = false;               // only the rows of a position table that data.max_tokens can reach
+  std::int64_t heads = 0, feed_forward = 0, hidden = 0;   // narrower, the most important stay; 0: the teacher's
+  bool narrower() const noexcept { return heads > 0 || feed_forward > 0 || hidden > 0; }
 };
 
 struct LossMix {
@@ -64,8 +68,11 @@ std::string_view stage_name(StageKind kind) noexcept;   // "distill"
 
 struct TrainStage {
   StageKind kind = StageKind::kDistill;
-  std::string level{};                       // of qat and quantize: "INT8", "Q4_K_M" …
+  std::string level{};                       // of qat and quantize: "INT8", "Q4_K_M", or a grid ("INT4", "MXFP4" …)
   bool importance = false;                   // of qat and quantize: errors weighed by the training text's activations
+  std::int64_t group = -1;                   // of a grid of integers: weights under one scale; 0: a row; -1: the grid's own
+  std::int64_t embedding_bits = 0;           // of levels for folders: tables that are looked up as integers too; 0: F16
+  bool learned_scales = false;               // of qat with a grid: scales train beside the weights
   std::int64_t steps = 0;                    // instead of the recipe's; 0: those
   double epochs = 0, rate = 0;
 };
@@ -88,6 +95,8 @@ std::string distill_recipe_to_json(const DistillRecipe& recipe);
 Result<void> check_recipe(const DistillRecipe& recipe);
 // The level that the student is written at; empty: dense.
 std::string_view final_level(const DistillRecipe& recipe) noexcept;
+// The stage that says it; null: none does.
+const TrainStage* packing_stage(const DistillRecipe& recipe) noexcept;
 // The recipe's plan with what the stage says instead.
 TrainingPlan plan_of_stage(const TrainingPlan& plan, const TrainStage& stage) noexcept;
 // Of everything that decides the result but where the files lie.

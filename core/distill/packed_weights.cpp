@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
+#include <cmath>
 #include <cstddef>
 #include <cstring>
 
@@ -47,16 +49,6 @@ void put_half(std::byte* block, std::size_t at, float value) noexcept {
   std::memcpy(block + at, &half, sizeof half);
 }
 
-bool is_linear(const Graph& graph, WeightId id) {
-  bool linear = false;
-  for (const Node& node : graph.nodes) {
-    if (node.weight != id) continue;
-    if (node.op != Op::kLinear) return false;   // an embedding, even where the head shares it
-    linear = true;
-  }
-  return linear;
-}
-
 template <class F>
 void for_tiles(kernels::ThreadPool& pool, std::int64_t rows, std::int64_t columns, F&& f) {
   const std::int64_t tile = std::clamp<std::int64_t>(kTileWeights / std::max<std::int64_t>(columns, 1), 1, std::max<std::int64_t>(rows, 1));
@@ -66,22 +58,30 @@ void for_tiles(kernels::ThreadPool& pool, std::int64_t rows, std::int64_t column
   });
 }
 
+// Rows and groups of a grid: f(row, group's number in the weight, its first column).
+template <class F>
+void for_groups(std::int64_t first, std::int64_t rows, std::int64_t columns, std::int64_t group, F&& f) {
+  const std::int64_t in_row = columns / group;
+  for (std::int64_t r = first; r < first + rows; ++r)
+    for (std::int64_t g = 0; g < in_row; ++g) f(r * columns + g * group, static_cast<std::size_t>(r * in_row + g));
+}
+
 }  // namespace
 
-Result<PackedWeights> PackedWeights::make(const Model& student, const Parameters& parameters, std::string_view level,
+Result<PackedWeights> PackedWeights::make(const Model& student, const Parameters& parameters, const TrainStage& stage,
                                           const ImportanceMatrix* importance, kernels::ThreadPool& pool) {
-  RETORT_TRY(const LevelPlan plan, plan_level(student, level, importance != nullptr));
+  RETORT_TRY(const std::vector<WeightForm> forms, weight_forms(student, stage, importance != nullptr));
   PackedWeights out(pool);
-  const bool int8 = level == "INT8";
-  for (const TensorPlan& tensor : plan.tensors) {
-    const Parameter& parameter = parameters[static_cast<std::size_t>(tensor.weight)];
-    const bool integer = tensor.type == TensorType::kI8 && is_linear(student.graph, tensor.weight);
-    if (parameter.shape.size() != 2 || (!int8 && !fields_of(tensor.type))) continue;
-    Packed weight{.id = tensor.weight, .type = !int8 || integer ? tensor.type : TensorType::kF16, .rows = parameter.shape[0], .columns = parameter.shape[1]};
-    weight.blocks.resize(static_cast<std::size_t>(weight.rows) * row_bytes(weight.type, static_cast<std::size_t>(weight.columns)));
-    if (integer) weight.row_scales.resize(static_cast<std::size_t>(weight.rows));
+  for (const WeightForm& form : forms) {
+    const Parameter& parameter = parameters[static_cast<std::size_t>(form.id)];
+    if (!form.grid && !folder_level(stage.level) && !fields_of(form.type)) continue;
+    Packed weight{.id = form.id, .type = form.type, .rows = parameter.shape[0], .columns = parameter.shape[1], .grid = form.grid, .group = form.group};
+    const auto rows = static_cast<std::size_t>(weight.rows), columns = static_cast<std::size_t>(weight.columns);
+    weight.blocks.resize(form.grid ? rows * columns : rows * row_bytes(weight.type, columns));
+    if (form.grid) weight.row_scales.resize(rows * columns / static_cast<std::size_t>(form.group));
+    else if (form.type == TensorType::kI8) weight.row_scales.resize(rows);
     if (importance) {
-      const auto found = importance->columns.find(tensor.name);
+      const auto found = importance->columns.find(student.graph.weights[static_cast<std::size_t>(form.id)].name);
       if (found != importance->columns.end() && static_cast<std::int64_t>(found->second.size()) == weight.columns) weight.importance = found->second;
     }
     RETORT_TRY(weight.decoded, AlignedBuffer::allocate(parameter.elements * sizeof(float), "decoded weights"));
@@ -89,19 +89,58 @@ Result<PackedWeights> PackedWeights::make(const Model& student, const Parameters
     out.list_.push_back(std::move(weight));
   }
   if (out.list_.empty())
-    return Error{.code = ErrorCode::kUnsupported, .place = std::string(level), .expected = "a level that packs weights of this model", .found = "one that packs none"};
+    return Error{.code = ErrorCode::kUnsupported, .place = stage.level, .expected = "a level that packs weights of this model", .found = "one that packs none"};
   return out;
 }
 
 void PackedWeights::decode(const Packed& weight, std::int64_t first_row, std::int64_t rows, const std::byte* blocks, float* out) const {
+  if (weight.grid) {
+    const float* const values = weight.grid->values.data();
+    const std::int64_t start = first_row * weight.columns;
+    for_groups(first_row, rows, weight.columns, weight.group, [&](std::int64_t at, std::size_t g) {
+      const float scale = weight.row_scales[g];
+      for (std::int64_t i = at - start; i < at - start + weight.group; ++i) out[i] = scale * values[std::to_integer<std::size_t>(blocks[i])];
+    });
+    return;
+  }
   kernels::decode(weight.type, blocks, out, static_cast<std::size_t>(rows * weight.columns));
   for (std::int64_t r = 0; !weight.row_scales.empty() && r < rows; ++r)
     for (std::int64_t i = 0; i < weight.columns; ++i) out[r * weight.columns + i] *= weight.row_scales[static_cast<std::size_t>(first_row + r)];
 }
 
+// To the nearest codes: with the scale that fits a group best, or (`factors`: scales are learned) with the one that it has.
+Result<void> PackedWeights::round_grid(Packed& weight, const Parameter& parameter, const float* factors) {
+  const float* const master = parameter.master.as<float>();
+  auto* const codes = reinterpret_cast<std::uint8_t*>(weight.blocks.data());
+  std::atomic<bool> finite = true;
+  for_tiles(*pool_, weight.rows, weight.columns, [&](std::int64_t first, std::int64_t rows) {
+    for_groups(first, rows, weight.columns, weight.group, [&](std::int64_t at, std::size_t g) {
+      if (!std::all_of(master + at, master + at + weight.group, [](float w) { return std::isfinite(w); })) finite = false;
+      if (!factors) {
+        weight.row_scales[g] = fit_group(*weight.grid, master + at, weight.group, codes + at);
+        return;
+      }
+      const float scale = weight.row_scales[g] = held_scale(*weight.grid, weight.first[g] * factors[g]);
+      const float inverse = scale > 0 ? 1 / scale : 0;
+      for (std::int64_t i = at; i < at + weight.group; ++i) codes[i] = nearest_code(*weight.grid, master[i] * inverse);
+    });
+    decode(weight, first, rows, weight.blocks.data() + first * weight.columns, weight.decoded.as<float>() + first * weight.columns);
+  });
+  if (finite) return {};
+  return Error{.code = ErrorCode::kNonFinite, .place = parameter.name, .expected = "numbers", .found = "others", .next_step = "train with a lower rate"};
+}
+
 Result<void> PackedWeights::round(Parameters& parameters, const JobContext& job) {
   for (Packed& weight : list_) {
     Parameter& parameter = parameters[static_cast<std::size_t>(weight.id)];
+    float* const to = weight.decoded.as<float>();
+    if (weight.grid) {
+      RETORT_CHECK(job.check(parameter.name));
+      RETORT_CHECK(round_grid(weight, parameter, learning_ ? parameters[weight.factors].value() : nullptr));
+      parameter.data = to;
+      weight.handle = {.type = TensorType::kF32, .shape = parameter.shape, .data = std::as_bytes(std::span(to, parameter.elements)), .row_scales = {}, .keep_alive = {}};
+      continue;
+    }
     const std::span<const float> masters(parameter.value(), parameter.elements);
     RETORT_TRY(QuantizedTensor made, quantize_tensor({.source_type = TensorType::kF32, .source = std::as_bytes(masters), .rows = weight.rows,
                                                       .columns = weight.columns, .importance = weight.importance, .target_type = weight.type},
@@ -109,7 +148,6 @@ Result<void> PackedWeights::round(Parameters& parameters, const JobContext& job)
     weight.blocks = std::move(made.data);
     weight.row_scales = std::move(made.row_scales);
     const std::size_t bytes = row_bytes(weight.type, static_cast<std::size_t>(weight.columns));
-    float* const to = weight.decoded.as<float>();
     for_tiles(*pool_, weight.rows, weight.columns, [&](std::int64_t first, std::int64_t rows) {
       decode(weight, first, rows, weight.blocks.data() + static_cast<std::size_t>(first) * bytes, to + first * weight.columns);
     });
@@ -119,9 +157,20 @@ Result<void> PackedWeights::round(Parameters& parameters, const JobContext& job)
   return {};
 }
 
+Result<void> PackedWeights::learn_scales(Parameters& parameters) {
+  learning_ = true;
+  for (Packed& weight : list_) {
+    if (!weight.grid) continue;
+    weight.first = weight.row_scales;
+    RETORT_TRY(weight.factors, parameters.add(parameters[static_cast<std::size_t>(weight.id)].name + ".steps", {static_cast<std::int64_t>(weight.first.size())}));
+    std::fill_n(parameters[weight.factors].value(), weight.first.size(), 1.0f);
+  }
+  return {};
+}
+
 // One factor a block for its scale and, where it has one, one for its offset; I8: one a row.
 Result<void> PackedWeights::hold(Packed& weight, Parameters& parameters) {
-  const ScaleFields* const fields = fields_of(weight.type);
+  const ScaleFields* const fields = weight.grid ? nullptr : fields_of(weight.type);
   const std::size_t size = traits(weight.type).block_bytes, count = fields ? weight.blocks.size() / size : weight.row_scales.size();
   const bool both = fields && fields->offset != kNone;
   weight.first.resize(count);
@@ -140,6 +189,12 @@ Result<void> PackedWeights::hold(Packed& weight, Parameters& parameters) {
 Result<void> PackedWeights::hold_codes(Parameters& parameters) {
   held_ = true;
   for (Packed& weight : list_) {
+    if (learning_ && weight.factors != kNone) parameters[weight.factors].trainable = false;   // the steps stay as they were learned
+    if (weight.grid && weight.grid->scale == GridScale::kExponent) {   // no factor near 1 changes a power of two
+      parameters[static_cast<std::size_t>(weight.id)].trainable = false;
+      weight.factors = kNone;
+      continue;
+    }
     if (weight.row_scales.empty() && !fields_of(weight.type)) continue;   // dense
     RETORT_CHECK(hold(weight, parameters));
     parameters[static_cast<std::size_t>(weight.id)].derived = true;
@@ -150,9 +205,42 @@ Result<void> PackedWeights::hold_codes(Parameters& parameters) {
   return {};
 }
 
+// Of a group: held, the weight is f · (what was held); learned, scale · code, and where the master lies beyond the grid's
+// ends the code can't follow it, so its own gradient is 0.
+void PackedWeights::fold_grid(const Packed& weight, Parameters& parameters) const {
+  const Grid& grid = *weight.grid;
+  Parameter& master = parameters[static_cast<std::size_t>(weight.id)];
+  float* const gradient = master.gradient.as<float>();
+  const float *const now = weight.decoded.as<float>(), *const value = master.master.as<float>();
+  Parameter& factors = parameters[weight.factors];
+  float* const to = factors.gradient.as<float>();
+  factors.fresh = false;
+  const float low = grid.values.front(), high = grid.values.back();
+  for_tiles(*pool_, weight.rows, weight.columns, [&](std::int64_t first, std::int64_t rows) {
+    for_groups(first, rows, weight.columns, weight.group, [&](std::int64_t at, std::size_t g) {
+      const float scale = weight.row_scales[g], inverse = scale > 0 ? 1 / scale : 0;
+      double sum = 0;
+      for (std::int64_t i = at; i < at + weight.group; ++i) {
+        double slope = static_cast<double>(now[i]);
+        if (!held_) {
+          const float x = value[i] * inverse;
+          const bool inside = x >= low && x <= high;
+          if (inside) slope -= static_cast<double>(value[i]);
+          sum += static_cast<double>(gradient[i]) * slope;
+          if (!inside) gradient[i] = 0;
+        } else {
+          sum += static_cast<double>(gradient[i]) * slope;
+        }
+      }
+      to[g] = static_cast<float>(sum * static_cast<double>(inverse)) * weight.first[g];
+    });
+  });
+}
+
 // d/df of Σ gradient · weight, where the weight is f1 · (its part from the scale) + f2 · (its part from the offset), as the
 // file's rounded scale has it now.
 void PackedWeights::fold(const Packed& weight, Parameters& parameters) const {
+  if (weight.grid) return fold_grid(weight, parameters);
   const float* const gradient = parameters[static_cast<std::size_t>(weight.id)].gradient.as<float>();
   const float* const now = weight.decoded.as<float>();
   Parameter& factors = parameters[weight.factors];
@@ -199,6 +287,13 @@ void PackedWeights::fold(const Packed& weight, Parameters& parameters) const {
 // Scales = those that were held, times their factors, rounded as the file holds them.
 void PackedWeights::scale(Packed& weight, Parameters& parameters) const {
   const float* const factor = parameters[weight.factors].value();
+  if (weight.grid) {
+    for (std::size_t g = 0; g < weight.first.size(); ++g) weight.row_scales[g] = held_scale(*weight.grid, weight.first[g] * factor[g]);
+    for_tiles(*pool_, weight.rows, weight.columns, [&](std::int64_t first, std::int64_t rows) {
+      decode(weight, first, rows, weight.blocks.data() + first * weight.columns, weight.decoded.as<float>() + first * weight.columns);
+    });
+    return;
+  }
   const ScaleFields* const fields = fields_of(weight.type);
   const std::size_t row = row_bytes(weight.type, static_cast<std::size_t>(weight.columns)), size = traits(weight.type).block_bytes;
   const std::size_t in_row = fields ? row / size : 1, count = weight.first.size();
@@ -217,7 +312,7 @@ void PackedWeights::scale(Packed& weight, Parameters& parameters) const {
 }
 
 void PackedWeights::before_step(Parameters& parameters) const {
-  if (!held_) return;
+  if (!held_ && !learning_) return;
   for (const Packed& weight : list_)
     if (weight.factors != kNone && !parameters[static_cast<std::size_t>(weight.id)].fresh) fold(weight, parameters);
 }
@@ -234,9 +329,18 @@ const WeightHandle* PackedWeights::handle(WeightId id) const noexcept {
   return found == places_.end() ? nullptr : &list_[found->second].handle;
 }
 
+GridView PackedWeights::grid_of(WeightId id) const noexcept {
+  const auto found = places_.find(id);
+  if (found == places_.end() || !list_[found->second].grid) return {};
+  const Packed& weight = list_[found->second];
+  return {weight.grid, weight.rows, weight.columns, weight.group,
+          std::span(reinterpret_cast<const std::uint8_t*>(weight.blocks.data()), weight.blocks.size()), weight.row_scales};
+}
+
 std::uint64_t PackedWeights::bytes() const noexcept {
   std::uint64_t sum = 0;
-  for (const Packed& weight : list_) sum += weight.blocks.size() + weight.row_scales.size() * sizeof(float);
+  for (const Packed& weight : list_)
+    sum += weight.grid ? grid_bytes(weight.rows, weight.columns, *weight.grid, weight.group) : weight.blocks.size() + weight.row_scales.size() * sizeof(float);
   return sum;
 }
 

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 #include <map>
+#include <set>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -71,8 +72,9 @@ Result<void> shorten_metadata(Metadata& metadata, std::span<const std::int64_t> 
   return {};
 }
 
-// One value in the type that is written.
-Result<std::vector<std::byte>> packed(const Parameter& parameter, TensorType type, Stored stored) {
+}  // namespace
+
+Result<std::vector<std::byte>> packed_parameter(const Parameter& parameter, TensorType type, Stored stored) {
   const std::size_t size = kernels::traits(type).block_bytes;
   std::vector<std::byte> out(parameter.elements * size);
   const std::size_t columns = parameter.shape.size() == 2 ? static_cast<std::size_t>(parameter.shape[1]) : parameter.elements;
@@ -96,14 +98,12 @@ Result<std::vector<std::byte>> packed(const Parameter& parameter, TensorType typ
   return out;
 }
 
-TensorType written_type(std::string_view wish, TensorType source, std::size_t dimensions) {
+TensorType written_student_type(std::string_view wish, TensorType source, std::size_t dimensions) {
   if (wish == "f32") return TensorType::kF32;
   if (wish == "f16") return dimensions >= 2 ? TensorType::kF16 : source == TensorType::kF32 ? TensorType::kF32 : TensorType::kF16;
   const bool dense = source == TensorType::kF32 || source == TensorType::kF16 || source == TensorType::kBF16;
   return dense ? source : TensorType::kF16;
 }
-
-}  // namespace
 
 std::vector<std::int64_t> choose_layers(std::int64_t layers, std::int64_t count, LayerChoice choice) {
   std::vector<std::int64_t> kept;
@@ -112,6 +112,7 @@ std::vector<std::int64_t> choose_layers(std::int64_t layers, std::int64_t count,
       case LayerChoice::kEven: kept.push_back(count == 1 ? 0 : (2 * i * (layers - 1) + count - 1) / (2 * (count - 1))); break;
       case LayerChoice::kFirst: kept.push_back(i); break;
       case LayerChoice::kFirstLast: kept.push_back(i < (count + 1) / 2 ? i : layers - count + i); break;
+      case LayerChoice::kImportance: return {};   // not arithmetic: see student_importance.h
       case LayerChoice::kEverySecond: kept.push_back(std::min(2 * i, layers - count + i)); break;
     }
   }
@@ -132,7 +133,7 @@ Result<std::vector<std::int64_t>> kept_layers(const StudentDesign& design, std::
   return choose_layers(layers, design.layers > 0 ? design.layers : layers, design.choice);
 }
 
-Result<Model> make_student(const Model& teacher, std::span<const std::int64_t> kept) {
+Result<std::shared_ptr<Checkpoint>> keep_layers(const Model& teacher, std::span<const std::int64_t> kept) {
   for (const WeightSpec& spec : teacher.graph.weights)
     if (spec.stored == Stored::kStacked)
       return Error{.code = ErrorCode::kUnsupported, .place = spec.source_name, .expected = "weights of their own", .found = "several stacked in one tensor"};
@@ -155,6 +156,41 @@ Result<Model> make_student(const Model& teacher, std::span<const std::int64_t> k
   } else {
     RETORT_TRY(checkpoint->config_json, shorten_config(checkpoint->config_json, kept));
   }
+  return checkpoint;
+}
+
+Result<Model> make_student(const Model& teacher, std::span<const std::int64_t> kept) {
+  RETORT_TRY(auto checkpoint, keep_layers(teacher, kept));
+  return bind_model(std::move(checkpoint));
+}
+
+std::string positions_config(const std::string& text, std::int64_t rows) {
+  ordered_json config = ordered_json::parse(text, nullptr, false);
+  if (!config.is_object()) return text;
+  for (const char* name : {"max_position_embeddings", "n_positions", "n_ctx"})
+    if (config.contains(name)) config[name] = rows;
+  return config.dump(2) + "\n";
+}
+
+Result<Model> trim_positions(const Model& student, std::int64_t most) {
+  const WeightId id = student.find_weight("position_embd.weight");
+  if (id == kNoWeight || student.checkpoint->format == CheckpointFormat::kGguf)
+    return Error{.code = ErrorCode::kUnsupported, .place = "student.trim_positions", .expected = "a folder with a table of positions", .found = "none"};
+  const std::int64_t rows = most + student.config.position_offset;
+  if (rows > student.config.positions)
+    return Error{.code = ErrorCode::kBadRecipe, .place = "data.max_tokens", .expected = fmt::format("at most {}, as the model has positions", student.config.positions - student.config.position_offset),
+                 .found = std::to_string(most)};
+  auto checkpoint = std::make_shared<Checkpoint>(*student.checkpoint);
+  for (TensorEntry& tensor : checkpoint->tensors) {
+    if (tensor.name != student.graph.weights[static_cast<std::size_t>(id)].source_name) continue;
+    if (tensor.coded || tensor.shape.size() != 2 || tensor.data.empty())
+      return Error{.code = ErrorCode::kUnsupported, .place = "student.trim_positions: " + tensor.name, .expected = "rows by position", .found = "another layout"};
+    tensor.shape[0] = rows;
+    tensor.data = tensor.data.first(static_cast<std::size_t>(rows) * kernels::row_bytes(tensor.type, static_cast<std::size_t>(tensor.columns())));
+  }
+  // A buffer of older files, [1, positions]: numbers that the classes make themselves.
+  std::erase_if(checkpoint->tensors, [](const TensorEntry& tensor) { return tensor.name.ends_with("position_ids"); });
+  checkpoint->config_json = positions_config(checkpoint->config_json, rows);
   return bind_model(std::move(checkpoint));
 }
 
@@ -166,30 +202,67 @@ std::uint64_t student_bytes(const Model& student, const PackedWeights* packed, s
     const std::vector<std::int64_t>& shape = student.graph.weights[id].shape;
     std::uint64_t elements = 1;
     for (const std::int64_t size : shape) elements *= static_cast<std::uint64_t>(size);
-    const TensorType written = packed ? TensorType::kF32 : written_type(type, student.weights[id].type, shape.size());
+    const TensorType written = packed ? TensorType::kF32 : written_student_type(type, student.weights[id].type, shape.size());
     sum += elements * kernels::traits(written).block_bytes;
   }
   return sum;
 }
 
-Result<void> write_folder_texts(const Model& student, const std::string& config, const std::filesystem::path& output) {
+namespace {
+
+// A text of a student's folder: its own, which may differ from the teacher's (a trimmed vocabulary's), else the teacher's file.
+struct FolderText {
+  std::string_view name;
+  const std::string* own = nullptr;
+  std::filesystem::path from{};
+};
+
+std::vector<FolderText> folder_texts(const Model& student) {
   std::error_code failed;
   const Checkpoint& source = *student.checkpoint;
-  // Those that may differ from the teacher's files: a trimmed vocabulary's.
   const std::pair<std::string_view, const std::string*> own[] = {
       {"tokenizer.json", &source.tokenizer_json}, {"tokenizer_config.json", &source.tokenizer_config_json}, {"vocab.txt", &source.vocab_txt}};
+  std::vector<FolderText> texts;
   for (const std::string_view name : kTokenizerFiles) {
+    // tokenizer.json says all that vocab.txt does.
+    if (name == "vocab.txt" && !source.tokenizer_json.empty()) continue;
     const auto mine = std::find_if(std::begin(own), std::end(own), [&](const auto& one) { return one.first == name && !one.second->empty(); });
-    if (mine != std::end(own)) {
-      RETORT_CHECK(write_text_file(output / name, *mine->second));
+    if (mine != std::end(own)) texts.push_back({name, mine->second});
+    else if (std::filesystem::is_regular_file(source.path / name, failed)) texts.push_back({name, nullptr, source.path / name});
+  }
+  return texts;
+}
+
+}  // namespace
+
+Result<void> write_folder_texts(const Model& student, const std::string& config, const std::filesystem::path& output) {
+  for (const FolderText& text : folder_texts(student)) {
+    if (text.own) {
+      RETORT_CHECK(write_text_file(output / text.name, *text.own));
       continue;
     }
-    const std::filesystem::path from = student.checkpoint->path / name;
-    if (!std::filesystem::is_regular_file(from, failed)) continue;
-    RETORT_TRY(const std::string text, read_text_file(from));
-    RETORT_CHECK(write_text_file(output / name, text));
+    RETORT_TRY(const std::string copied, read_text_file(text.from));
+    RETORT_CHECK(write_text_file(output / text.name, copied));
   }
   return write_text_file(output / "config.json", config);
+}
+
+std::uint64_t folder_text_bytes(const Model& student, const std::string& config) {
+  std::uint64_t sum = config.size();
+  std::error_code failed;
+  for (const FolderText& text : folder_texts(student)) sum += text.own ? text.own->size() : std::filesystem::file_size(text.from, failed);
+  return sum;
+}
+
+Result<std::uint64_t> predict_student_bytes(const Model& student, std::string_view type) {
+  std::set<std::string> trained;
+  for (const WeightSpec& spec : student.graph.weights) trained.insert(spec.source_name);
+  std::vector<TensorToWrite> tensors;
+  for (const TensorEntry& entry : student.checkpoint->tensors)
+    tensors.push_back({entry.name, entry.shape, trained.contains(entry.name) ? written_student_type(type, entry.type, entry.shape.size()) : entry.type, {}});
+  if (student.checkpoint->format == CheckpointFormat::kGguf) return gguf_file_bytes(student.checkpoint->metadata, tensors);
+  RETORT_TRY(const std::uint64_t bytes, safetensors_file_bytes(tensors));
+  return bytes + folder_text_bytes(student, student.checkpoint->config_json);
 }
 
 Result<StudentFile> write_student(const Model& student, const Parameters& parameters, std::string_view type,
@@ -207,10 +280,10 @@ Result<StudentFile> write_student(const Model& student, const Parameters& parame
     }
     const Parameter& parameter = parameters[found->second];
     const Stored stored = student.graph.weights[found->second].stored;
-    const TensorType as = written_type(type, entry.type, entry.shape.size());
+    const TensorType as = written_student_type(type, entry.type, entry.shape.size());
     file.parameters += static_cast<std::int64_t>(parameter.elements);
     tensors.push_back({entry.name, entry.shape, as, [&room, &parameter, as, stored]() -> Result<std::span<const std::byte>> {
-      RETORT_TRY(room, packed(parameter, as, stored));
+      RETORT_TRY(room, packed_parameter(parameter, as, stored));
       return std::span<const std::byte>(room);
     }});
   }

@@ -49,13 +49,24 @@ Result<Layout> lay_out(const std::filesystem::path& path, std::span<const Tensor
   return layout;
 }
 
+// Padded, so that the data begin at a multiple of 8.
+std::string header_of(const Layout& layout) {
+  std::string header = layout.header.dump();
+  header.resize((header.size() + 7) / 8 * 8, ' ');
+  return header;
+}
+
 }  // namespace
+
+Result<std::uint64_t> safetensors_file_bytes(std::span<const TensorToWrite> tensors) {
+  RETORT_TRY(const Layout layout, lay_out({}, tensors));
+  return sizeof(std::uint64_t) + header_of(layout).size() + layout.data_bytes;
+}
 
 Result<void> write_safetensors(const std::filesystem::path& path, std::span<const TensorToWrite> tensors,
                                const JobContext& job) {
   RETORT_TRY(const Layout layout, lay_out(path, tensors));
-  std::string header = layout.header.dump();
-  header.resize((header.size() + 7) / 8 * 8, ' ');
+  const std::string header = header_of(layout);
   const std::uint64_t length = header.size(), total = sizeof(length) + length + layout.data_bytes;
 
   RETORT_TRY(AtomicFile file, AtomicFile::create(path));

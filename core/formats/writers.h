@@ -29,5 +29,7 @@ Result<std::uint64_t> gguf_file_bytes(const Metadata& metadata, std::span<const 
 // safetensors, one file, 8-byte aligned header. Dense types only.
 Result<void> write_safetensors(const std::filesystem::path& path, std::span<const TensorToWrite> tensors,
                                const JobContext& job);
+// The size of the file that write_safetensors would make of these; `data` is not called. Errors: kBadShape, kUnsupported.
+Result<std::uint64_t> safetensors_file_bytes(std::span<const TensorToWrite> tensors);
 
 }  // namespace retort

@@ -59,7 +59,7 @@ class PackedTest : public QObject {
     const Model model = must(open_model(path("teacher")));
     kernels::ThreadPool pool(2);
     Parameters parameters = must(Parameters::from_model(model, false, pool));
-    PackedWeights packed = must(PackedWeights::make(model, parameters, level.toStdString(), nullptr, pool));
+    PackedWeights packed = must(PackedWeights::make(model, parameters, {.kind = StageKind::kQuantize, .level = level.toStdString()}, nullptr, pool));
     must(packed.round(parameters, {}));
     must(packed.hold_codes(parameters));
     must(parameters.make_gradients());
