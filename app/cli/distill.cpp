@@ -72,6 +72,10 @@ nlohmann::ordered_json loss_json(const distill::BatchLoss& loss) {
   return out;
 }
 
+nlohmann::ordered_json speed_json(const distill::StageSpeed& speed) {
+  return {{"latency_seconds", speed.latency_seconds}, {"prompt_tokens_per_second", speed.prompt_tokens_per_second}, {"memory_bytes", speed.memory_bytes}};
+}
+
 nlohmann::ordered_json stage_json(const distill::StageReport& stage) {
   nlohmann::ordered_json out = {{"kind", distill::stage_name(stage.kind)}};
   if (!stage.level.empty()) out["level"] = stage.level;
@@ -82,6 +86,8 @@ nlohmann::ordered_json stage_json(const distill::StageReport& stage) {
     out["training_tokens_per_second"] = stage.tokens_per_second;
   }
   if (stage.after) out["after"] = loss_json(*stage.after);
+  if (stage.speed) out["speed"] = speed_json(*stage.speed);
+  if (!stage.warning.empty()) out["warning"] = stage.warning;
   return out;
 }
 
@@ -95,6 +101,7 @@ void print_json(const distill::DistillRecipe& recipe, const distill::DistillRepo
       {"duplicates", report.duplicates}, {"truncated", report.truncated}, {"steps", t.steps}, {"best_step", t.best_step},
       {"stopped_early", t.stopped_early}, {"resumed", t.resumed}, {"tokens", t.tokens}, {"training_tokens_per_second", t.tokens_per_second},
       {"teacher_cache_bytes", report.cache_bytes}, {"teacher_cache_known", report.cache_known}, {"curve", report.curve.string()}};
+  if (report.teacher_speed) out["teacher_speed"] = speed_json(*report.teacher_speed);
   for (const distill::StageReport& stage : report.stages) out["stages"].push_back(stage_json(stage));
   if (t.before) out["before"] = loss_json(*t.before);
   if (t.after) out["after"] = loss_json(*t.after);
@@ -109,10 +116,16 @@ std::string loss_text(const distill::BatchLoss& loss) {
   return text;
 }
 
-// One line a stage: what it cost and what it kept.
+std::string speed_text(const std::optional<distill::StageSpeed>& speed) {
+  if (!speed) return fmt::format("{:>10} {:>10}", "", "");
+  return fmt::format("{:>7.2f} ms {:>10}", 1e3 * speed->latency_seconds, human_bytes(speed->memory_bytes));
+}
+
+// One line a stage: what it cost and what it kept; the teacher first.
 void print_stages(const distill::DistillReport& report) {
-  if (report.stages.size() < 2) return;
-  fmt::print("  {:<16} {:>10} {:>7} {:>8} {:>9} {:>11} {:>10}\n", "stage", "weights", "steps", "time", "loss", "divergence", "accuracy");
+  if (report.stages.size() < 2 && !report.teacher_speed) return;
+  fmt::print("  {:<16} {:>10} {:>10} {:>10} {:>7} {:>8} {:>9} {:>11} {:>10}\n", "stage", "weights", "latency", "memory", "steps", "time", "loss", "divergence", "accuracy");
+  fmt::print("  {:<16} {:>10} {}\n", "teacher", human_bytes(report.teacher_bytes), speed_text(report.teacher_speed));
   for (const distill::StageReport& stage : report.stages) {
     const std::string name = std::string(distill::stage_name(stage.kind)) + (stage.level.empty() ? "" : " " + stage.level);
     std::string figures;
@@ -120,8 +133,10 @@ void print_stages(const distill::DistillReport& report) {
       figures = fmt::format("{:>9.4f} {:>11.4f}", stage.after->loss, stage.after->divergence);
       if (stage.after->labelled > 0) figures += fmt::format(" {:>8.2f} %", 100 * share(stage.after->right, stage.after->labelled));
     }
-    fmt::print("  {:<16} {:>10} {:>7} {:>6.0f} s {}\n", name, human_bytes(stage.bytes), stage.steps, stage.seconds, figures);
+    fmt::print("  {:<16} {:>10} {} {:>7} {:>6.0f} s {}\n", name, human_bytes(stage.bytes), speed_text(stage.speed), stage.steps, stage.seconds, figures);
   }
+  for (const distill::StageReport& stage : report.stages)
+    if (!stage.warning.empty()) fmt::print("  warning: {}\n", stage.warning);
 }
 
 void print_report(const distill::DistillReport& report, double seconds) {

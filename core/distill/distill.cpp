@@ -23,6 +23,9 @@ struct Bench {
   std::optional<ImportanceMatrix> importance;
   std::unique_ptr<Objective> objective;
   std::optional<TeacherCache> cache;
+
+  // Texts to time on.
+  std::span<const TrainingExample> timed() const noexcept { return data.validation.empty() ? data.train : data.validation; }
 };
 
 Result<void> read_training_data(const DistillRecipe& recipe, Bench& bench, const JobContext& job) {
@@ -145,10 +148,28 @@ class Chain {
       std::error_code ignored;
       if (shared()) std::filesystem::remove_all(files.state, ignored);
     }
+    RETORT_CHECK(measure(index, result));
     result.bytes = student_bytes(bench_.student, bench_.packed ? &*bench_.packed : nullptr, recipe_.type);
     result.seconds = std::chrono::duration<double>(Clock::now() - start).count();
     report_.stages.push_back(std::move(result));
     return {};
+  }
+
+  // Latency and memory, and what the stage did to each validation example beside the state before it.
+  Result<void> measure(std::size_t index, StageReport& result) {
+    if (options_.measure_speed) {
+      const Model model = model_as_written(bench_.student, bench_.student_parameters, bench_.packed ? &*bench_.packed : nullptr);
+      RETORT_TRY(result.speed, measure_speed(model, bench_.timed(), bench_.pool->threads(), job_));
+    }
+    if (recipe_.stages.size() < 2 || bench_.data.validation.empty()) return {};
+    RETORT_TRY(std::vector<double> losses, example_losses(*bench_.objective, bench_.data.validation, job_));
+    if (index > 0) result.warning = compounded_damage(losses_, losses, stage_title(recipe_.stages[index]), stage_title(recipe_.stages[index - 1]));
+    losses_ = std::move(losses);
+    return {};
+  }
+
+  static std::string stage_title(const TrainStage& stage) {
+    return std::string(stage_name(stage.kind)) + (stage.level.empty() ? "" : " " + stage.level);
   }
 
   Result<void> make_objective() {
@@ -215,6 +236,7 @@ class Chain {
   const std::filesystem::path& output_;
   const DistillOptions& options_;
   const JobContext& job_;
+  std::vector<double> losses_;   // of the validation examples after the stage before
 };
 
 // What can be refused before any time is spent: by the shape that the student will have.
@@ -247,6 +269,7 @@ Result<Bench> open_bench(const DistillRecipe& recipe, const std::filesystem::pat
   RETORT_TRY(bench.teacher, open_model(recipe.teacher));
   RETORT_CHECK(check_models(recipe, bench.teacher, output));
   report.teacher_parameters = bench.teacher.parameters();
+  report.teacher_bytes = bench.teacher.weight_bytes();
   bench.pool = std::make_unique<kernels::ThreadPool>(threads);
   RETORT_CHECK(read_training_data(recipe, bench, job));
   RETORT_CHECK(make_bench_student(recipe, bench, report, job));
@@ -277,6 +300,12 @@ Result<DistillReport> distill(const DistillRecipe& recipe, const std::filesystem
   std::filesystem::path cache;
   if (bench.student.graph.head == HeadKind::kSequenceLabels && recipe.loss.logits.needs_teacher()) {
     RETORT_TRY(cache, open_cache(recipe, bench, report, job));
+  }
+  if (options.measure_speed) {
+    std::vector<TrainingExample> texts(bench.timed().begin(), bench.timed().begin() + static_cast<std::ptrdiff_t>(std::min(kTimedTexts, bench.timed().size())));
+    for (TrainingExample& text : texts)
+      if (!text.teacher_ids.empty()) text.ids = text.teacher_ids;
+    RETORT_TRY(report.teacher_speed, measure_speed(bench.teacher, texts, threads, job));
   }
   const auto done = Chain(recipe, bench, report, output, options, job).run();
   if (bench.cache) save_cache(bench, cache);

@@ -1,6 +1,7 @@
 // A whole distillation: teacher, student, data, training, the student's file.
 #pragma once
 
+#include "core/distill/stage_figures.h"
 #include "core/distill/student.h"
 #include "core/distill/trainer.h"
 
@@ -14,6 +15,8 @@ struct StageReport {
   std::int64_t steps = 0;
   double seconds = 0, tokens_per_second = 0;
   std::optional<BatchLoss> after{};        // none without validation texts
+  std::optional<StageSpeed> speed{};       // none where it was not asked for
+  std::string warning{};                   // one sentence when it compounds the damage of the stage before; else empty
 };
 
 struct DistillReport {
@@ -21,6 +24,8 @@ struct DistillReport {
   TrainOutcome outcome;                    // of the last stage that trained
   std::vector<StageReport> stages;
   std::vector<std::int64_t> kept;          // the teacher's layers
+  std::optional<StageSpeed> teacher_speed;
+  std::uint64_t teacher_bytes = 0;         // of its weights as they are stored
   std::int64_t teacher_parameters = 0, pieces = 0;   // pieces of the student's vocabulary
   std::int64_t examples = 0, validation_examples = 0, duplicates = 0, truncated = 0;
   std::uint64_t cache_bytes = 0;           // of the teacher's answers kept for the next student
@@ -34,6 +39,7 @@ struct DistillOptions {
   // stages on the same data share them, so what one made no other makes again. One folder serves one teacher. Empty: beside
   // `output`, as below.
   std::filesystem::path shared{};
+  bool measure_speed = true;               // of the teacher and after each stage; a few seconds
 };
 
 // `output`: a folder, or a .gguf file for a teacher in GGUF. Beside it: output.curve.jsonl (kept) and output.training

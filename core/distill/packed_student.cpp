@@ -179,7 +179,7 @@ Result<StudentFile> write_packed_folder(const Model& student, const Parameters& 
   PackedFolder folder;
   RETORT_CHECK(folder.plan(student, &parameters, &packed, forms));
   RETORT_CHECK(write_safetensors(output / "model.safetensors", folder.tensors(), job));
-  RETORT_CHECK(write_folder_texts(student, packed_config(student, stage, forms), output));
+  RETORT_CHECK(write_folder_texts(student, packed_config(student, stage, forms), output, !keeps_row_scales(stage)));
   StudentFile file{.output = output, .parameters = student.parameters()};
   for (const auto& part : std::filesystem::directory_iterator(output, failed))
     if (part.is_regular_file(failed)) file.bytes += part.file_size(failed);
@@ -237,7 +237,7 @@ Result<std::uint64_t> predict_packed_bytes(const Model& student, const TrainStag
   PackedFolder folder;
   RETORT_CHECK(folder.plan(student, nullptr, nullptr, forms));
   RETORT_TRY(const std::uint64_t bytes, safetensors_file_bytes(folder.tensors()));
-  return bytes + folder_text_bytes(student, packed_config(student, stage, forms));
+  return bytes + folder_text_bytes(student, packed_config(student, stage, forms), !keeps_row_scales(stage));
 }
 
 Result<StudentFile> write_packed(const Model& student, const Parameters& parameters, const PackedWeights& packed, const TrainStage& stage,

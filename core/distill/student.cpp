@@ -133,11 +133,21 @@ Result<std::vector<std::int64_t>> kept_layers(const StudentDesign& design, std::
   return choose_layers(layers, design.layers > 0 ? design.layers : layers, design.choice);
 }
 
+std::shared_ptr<Checkpoint> derived_checkpoint(std::shared_ptr<const Checkpoint> base) {
+  struct Derived {
+    Checkpoint checkpoint;
+    std::shared_ptr<const Checkpoint> base;
+  };
+  Checkpoint copy = *base;
+  const auto derived = std::make_shared<Derived>(Derived{std::move(copy), std::move(base)});
+  return {derived, &derived->checkpoint};
+}
+
 Result<std::shared_ptr<Checkpoint>> keep_layers(const Model& teacher, std::span<const std::int64_t> kept) {
   for (const WeightSpec& spec : teacher.graph.weights)
     if (spec.stored == Stored::kStacked)
       return Error{.code = ErrorCode::kUnsupported, .place = spec.source_name, .expected = "weights of their own", .found = "several stacked in one tensor"};
-  auto checkpoint = std::make_shared<Checkpoint>(*teacher.checkpoint);
+  auto checkpoint = derived_checkpoint(teacher.checkpoint);
   std::map<std::int64_t, std::int64_t> place;
   for (std::size_t i = 0; i < kept.size(); ++i) place[kept[i]] = static_cast<std::int64_t>(i);
   std::vector<TensorEntry> tensors;
@@ -180,7 +190,7 @@ Result<Model> trim_positions(const Model& student, std::int64_t most) {
   if (rows > student.config.positions)
     return Error{.code = ErrorCode::kBadRecipe, .place = "data.max_tokens", .expected = fmt::format("at most {}, as the model has positions", student.config.positions - student.config.position_offset),
                  .found = std::to_string(most)};
-  auto checkpoint = std::make_shared<Checkpoint>(*student.checkpoint);
+  auto checkpoint = derived_checkpoint(student.checkpoint);
   for (TensorEntry& tensor : checkpoint->tensors) {
     if (tensor.name != student.graph.weights[static_cast<std::size_t>(id)].source_name) continue;
     if (tensor.coded || tensor.shape.size() != 2 || tensor.data.empty())
@@ -217,15 +227,14 @@ struct FolderText {
   std::filesystem::path from{};
 };
 
-std::vector<FolderText> folder_texts(const Model& student) {
+std::vector<FolderText> folder_texts(const Model& student, bool lean) {
   std::error_code failed;
   const Checkpoint& source = *student.checkpoint;
   const std::pair<std::string_view, const std::string*> own[] = {
       {"tokenizer.json", &source.tokenizer_json}, {"tokenizer_config.json", &source.tokenizer_config_json}, {"vocab.txt", &source.vocab_txt}};
   std::vector<FolderText> texts;
   for (const std::string_view name : kTokenizerFiles) {
-    // tokenizer.json says all that vocab.txt does.
-    if (name == "vocab.txt" && !source.tokenizer_json.empty()) continue;
+    if (lean && name == "vocab.txt" && !source.tokenizer_json.empty()) continue;
     const auto mine = std::find_if(std::begin(own), std::end(own), [&](const auto& one) { return one.first == name && !one.second->empty(); });
     if (mine != std::end(own)) texts.push_back({name, mine->second});
     else if (std::filesystem::is_regular_file(source.path / name, failed)) texts.push_back({name, nullptr, source.path / name});
@@ -235,8 +244,8 @@ std::vector<FolderText> folder_texts(const Model& student) {
 
 }  // namespace
 
-Result<void> write_folder_texts(const Model& student, const std::string& config, const std::filesystem::path& output) {
-  for (const FolderText& text : folder_texts(student)) {
+Result<void> write_folder_texts(const Model& student, const std::string& config, const std::filesystem::path& output, bool lean) {
+  for (const FolderText& text : folder_texts(student, lean)) {
     if (text.own) {
       RETORT_CHECK(write_text_file(output / text.name, *text.own));
       continue;
@@ -247,10 +256,10 @@ Result<void> write_folder_texts(const Model& student, const std::string& config,
   return write_text_file(output / "config.json", config);
 }
 
-std::uint64_t folder_text_bytes(const Model& student, const std::string& config) {
+std::uint64_t folder_text_bytes(const Model& student, const std::string& config, bool lean) {
   std::uint64_t sum = config.size();
   std::error_code failed;
-  for (const FolderText& text : folder_texts(student)) sum += text.own ? text.own->size() : std::filesystem::file_size(text.from, failed);
+  for (const FolderText& text : folder_texts(student, lean)) sum += text.own ? text.own->size() : std::filesystem::file_size(text.from, failed);
   return sum;
 }
 

@@ -17,6 +17,8 @@ std::vector<std::int64_t> choose_layers(std::int64_t layers, std::int64_t count,
 // What the design says for this teacher. Errors: kBadRecipe (more layers than there are, not ascending).
 Result<std::vector<std::int64_t>> kept_layers(const StudentDesign& design, std::int64_t layers);
 
+// A copy of a checkpoint to change: its tensors are views of the first one's, which it keeps alive.
+std::shared_ptr<Checkpoint> derived_checkpoint(std::shared_ptr<const Checkpoint> base);
 // The teacher's checkpoint with only these layers, renumbered; tensors are views of the teacher's.
 // Errors: kUnsupported (a configuration whose layer count has an unknown name; weights stacked in one tensor).
 Result<std::shared_ptr<Checkpoint>> keep_layers(const Model& teacher, std::span<const std::int64_t> kept);
@@ -57,13 +59,14 @@ Result<void> check_packed(const Model& student, const TrainStage& stage);
 // Errors: those of check_packed.
 Result<std::uint64_t> predict_packed_bytes(const Model& student, const TrainStage& stage);
 Result<std::uint64_t> predict_student_bytes(const Model& student, std::string_view type);
-// Of everything in a student's folder but the weights.
-std::uint64_t folder_text_bytes(const Model& student, const std::string& config);
+// Of everything in a student's folder but the weights: what write_folder_texts writes.
+std::uint64_t folder_text_bytes(const Model& student, const std::string& config, bool lean = false);
 // The student with its parameters in place of the teacher's weights: views, valid while both live and don't train.
 Model model_of(const Model& student, const Parameters& parameters, const PackedWeights* packed);
 // Bytes of its weights: as packed (null: none are), the rest as it is written beside them.
 std::uint64_t student_bytes(const Model& student, const PackedWeights* packed, std::string_view type);
-// Everything of a student's folder but the weights: configuration, tokenizer.
-Result<void> write_folder_texts(const Model& student, const std::string& config, const std::filesystem::path& output);
+// Everything of a student's folder but the weights: configuration, tokenizer. `lean`: without vocab.txt where
+// tokenizer.json says the same.
+Result<void> write_folder_texts(const Model& student, const std::string& config, const std::filesystem::path& output, bool lean = false);
 
 }  // namespace retort::distill

@@ -73,6 +73,7 @@ class Narrowing {
   Result<Model> run(std::span<const TrainingExample> examples, kernels::ThreadPool& pool, const JobContext& job) {
     auto checkpoint = std::make_shared<Cut>();
     checkpoint->checkpoint = *teacher_.checkpoint;
+    checkpoint->base = teacher_.checkpoint;
     RETORT_CHECK(set_sizes(teacher_, design_, checkpoint->checkpoint));
     RETORT_TRY(parameters_, Parameters::from_model(teacher_, true, pool));
     RETORT_CHECK(choose(examples, pool, job));
@@ -88,6 +89,7 @@ class Narrowing {
   struct Cut {
     Checkpoint checkpoint;
     std::vector<std::vector<std::byte>> data;
+    std::shared_ptr<const Checkpoint> base;   // of what wasn't
   };
 
   std::int64_t wanted(const WidthGroup& group) const {

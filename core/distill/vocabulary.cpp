@@ -106,6 +106,7 @@ std::string renumber_tokenizer_config(const std::string& text, const Renumbering
 struct Trimmed {
   Checkpoint checkpoint;
   std::vector<std::byte> rows;
+  std::shared_ptr<const Checkpoint> base;   // of the other tensors
 };
 
 Result<void> trim_tensors(const Model& student, std::span<const TokenId> kept, Trimmed& out) {
@@ -189,6 +190,7 @@ Result<std::vector<TokenId>> needed_pieces(const Model& teacher, std::span<const
 Result<Model> trim_vocabulary(const Model& student, std::span<const TokenId> kept) {
   auto trimmed = std::make_shared<Trimmed>();
   trimmed->checkpoint = *student.checkpoint;
+  trimmed->base = student.checkpoint;
   RETORT_CHECK(trim_tensors(student, kept, *trimmed));
   RETORT_CHECK(trim_texts(student, kept, trimmed->checkpoint));
   return bind_model(std::shared_ptr<const Checkpoint>(trimmed, &trimmed->checkpoint));

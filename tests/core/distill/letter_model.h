@@ -10,8 +10,10 @@
 
 namespace retort::vectors {
 
-inline void write_letter_model(const std::filesystem::path& folder, const tiny::Spec& spec) {
+// `edit` may change the weights before they are written.
+inline void write_letter_model(const std::filesystem::path& folder, const tiny::Spec& spec, const std::function<void(tiny::Owner&)>& edit = {}) {
   const auto owner = tiny::make(spec);
+  if (edit) edit(*owner);
   std::filesystem::create_directories(folder);
   std::vector<TensorToWrite> tensors;
   for (const TensorEntry& t : owner->tensors)

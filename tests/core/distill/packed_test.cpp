@@ -53,6 +53,7 @@ class PackedTest : public QObject {
     QTest::addColumn<QString>("level");
     for (const Level& level : levels())
       if (level.id != "F16") QTest::newRow(std::string(level.id).c_str()) << QString::fromStdString(std::string(level.id));
+    for (const char* grid : {"INT2", "INT4", "NF4"}) QTest::newRow(grid) << grid;
   }
   void factors_have_the_slopes_that_differences_show() {
     QFETCH(QString, level);
@@ -97,18 +98,23 @@ class PackedTest : public QObject {
 
   // What is computed with is the packed master, and the file holds exactly that.
   void the_file_holds_what_was_trained_data() {
-    QTest::addColumn<QString>("kind");
-    QTest::newRow("qat") << "qat";
-    QTest::newRow("quantize") << "quantize";
-    QTest::newRow("repair") << "repair";
+    QTest::addColumn<QString>("stages");
+    for (const char* stages : {R"({"kind": "qat", "level": "INT8"})", R"({"kind": "quantize", "level": "INT8"})",
+                               R"({"kind": "quantize", "level": "INT8"}, {"kind": "repair", "steps": 6})",
+                               R"({"kind": "quantize", "level": "INT8", "embedding_bits": 8})",
+                               R"({"kind": "quantize", "level": "INT4", "embedding_bits": 4}, {"kind": "repair", "steps": 6})",
+                               R"({"kind": "qat", "level": "INT4", "group": 0})", R"({"kind": "qat", "level": "INT3", "group": 64, "embedding_bits": 5, "learned_scales": true})",
+                               R"({"kind": "qat", "level": "INT2", "learned_scales": true}, {"kind": "repair", "steps": 4})",
+                               R"({"kind": "qat", "level": "INT6"})", R"({"kind": "quantize", "level": "MXFP4"}, {"kind": "repair", "steps": 4})",
+                               R"({"kind": "qat", "level": "NF4"}, {"kind": "repair", "steps": 4})"})
+      QTest::newRow(stages) << stages;
   }
   void the_file_holds_what_was_trained() {
-    QFETCH(QString, kind);
+    QFETCH(QString, stages);
     DistillRecipe recipe = recipe_of({});
-    recipe.stages.clear();
-    recipe.stages.push_back({.kind = kind == "qat" ? StageKind::kQat : StageKind::kQuantize, .level = "INT8"});
-    if (kind == "repair") recipe.stages.push_back({.kind = StageKind::kRepair, .steps = 6});
-    const DistillReport report = must(distill::distill(recipe, path("int8") / kind.toStdString(), 2, {}));
+    recipe.stages = must(distill_recipe_from_json(R"({"stages": [)" + stages.toStdString() + "]}")).stages;
+    static int made = 0;
+    const DistillReport report = must(distill::distill(recipe, path("packed") / std::to_string(++made), 2, {}));
     const Model back = must(open_model(report.student.output));
     QVERIFY(back.weights[static_cast<std::size_t>(back.find_weight("blk.0.ffn_up.weight"))].coded != nullptr);
     // The loss of the file is the loss that the last stage ended with.
@@ -121,6 +127,65 @@ class PackedTest : public QObject {
     const BatchLoss loss = must(validate(*objective, data.validation, 8, {}));
     QVERIFY(report.stages.back().after);
     QVERIFY(near(loss.loss, report.stages.back().after->loss, 1e-3 * loss.loss + 1e-5, "loss"));
+  }
+
+  // Straight through: inside the grid a weight moves its own rounded value and the scale what rounding took; beyond its ends
+  // the weight moves nothing and the scale all. The rest of each is frozen, and the slope is that of what is left.
+  void learned_scales_have_the_slopes_of_rounding() {
+    const Model model = must(open_model(path("teacher")));
+    kernels::ThreadPool pool(2);
+    Parameters parameters = must(Parameters::from_model(model, false, pool));
+    const TrainStage stage{.kind = StageKind::kQat, .level = "INT3", .group = 64, .learned_scales = true};
+    PackedWeights packed = must(PackedWeights::make(model, parameters, stage, nullptr, pool));
+    must(packed.round(parameters, {}));
+    must(packed.learn_scales(parameters));
+    must(parameters.make_gradients());
+    const auto id = static_cast<std::size_t>(model.find_weight("blk.0.ffn_up.weight"));
+    const std::vector<float> slope = random_floats(parameters[id].elements, 5);
+    std::ranges::copy(slope, parameters[id].gradients().begin());
+    parameters[id].fresh = false;
+    packed.before_step(parameters);
+    const auto own = std::find_if(parameters.begin(), parameters.end(), [&](const Parameter& p) { return p.name == parameters[id].name + ".steps"; });
+    QVERIFY(own != parameters.end());
+    const GridView view = packed.grid_of(static_cast<WeightId>(id));
+    std::size_t clipped = 0;
+    for (std::size_t g = 0; g < view.scales.size(); g += 7) {
+      const double scale = static_cast<double>(view.scales[g]);
+      const auto value = [&](double factor) {
+        double sum = 0;
+        for (std::size_t i = g * 64; i < (g + 1) * 64; ++i) {
+          const double w = static_cast<double>(parameters[id].value()[i]), code = static_cast<double>(view.grid->values[view.codes[i]]), x = w / scale;
+          const bool inside = x >= static_cast<double>(view.grid->values.front()) && x <= static_cast<double>(view.grid->values.back());
+          sum += static_cast<double>(slope[i]) * (inside ? factor * scale * (w / (factor * scale) + (code - x)) : factor * scale * code);
+        }
+        return sum;
+      };
+      QVERIFY(near(static_cast<double>(own->gradients()[g]), (value(1.5) - value(0.5)), 1e-4 + 1e-4 * std::abs(value(1.5)), "scale"));
+    }
+    for (std::size_t i = 0; i < slope.size(); ++i) {
+      const float x = parameters[id].value()[i] / view.scales[i / 64];
+      const bool inside = x >= -4 && x <= 3;
+      clipped += !inside;
+      if (std::abs(x - 3) > 1e-3f && std::abs(x + 4) > 1e-3f) QCOMPARE(parameters[id].gradients()[i], inside ? slope[i] : 0.0f);
+    }
+    QVERIFY(clipped > 0);
+  }
+
+  void grids_round_to_the_nearest() {
+    for (const Grid& grid : grids()) {
+      const std::vector<float> x = random_floats(2000, 9, grid.greatest() * 0.6f);
+      for (const float one : x) {
+        const float found = grid.values[nearest_code(grid, one)];
+        for (const float value : grid.values) QVERIFY(std::abs(one - found) <= std::abs(one - value) + 1e-6f * std::abs(one));
+      }
+      std::vector<std::uint8_t> codes(64);
+      const std::vector<float> zeros(64, 0.0f);
+      const float scale = fit_group(grid, zeros.data(), 64, codes.data());
+      QVERIFY(std::isfinite(scale));
+      for (const std::uint8_t code : codes) QVERIFY(scale * grid.values[code] == 0.0f);
+      QCOMPARE(held_scale(grid, fit_group(grid, x.data(), 64, codes.data())), fit_group(grid, x.data(), 64, codes.data()));
+    }
+    QVERIFY(find_grid("INT7") == nullptr && integer_grid(4) == find_grid("INT4"));
   }
 
   // Stopped in every stage and started again: the same bytes; damage falls from rounding to repair.
@@ -178,6 +243,9 @@ class PackedTest : public QObject {
         {R"([{"kind": "quantize", "level": "F16"}])", "stages[0].level"}, {R"([{"kind": "quantize", "level": "Q4_0", "steps": 3}])", "stages[0]"},
         {R"([{"kind": "repair"}])", "stages[0].kind"}, {R"([{"kind": "quantize", "level": "INT8"}, {"kind": "distill"}])", "stages[1].kind"},
         {R"([{"kind": "qat", "level": "INT8"}, {"kind": "quantize", "level": "Q4_0"}])", "stages[1].kind"},
+        {R"([{"kind": "quantize", "level": "Q4_0", "group": 32}])", "stages[0].group"}, {R"([{"kind": "quantize", "level": "NF4", "group": 32}])", "stages[0].group"},
+        {R"([{"kind": "quantize", "level": "Q4_0", "embedding_bits": 4}])", "stages[0].embedding_bits"}, {R"([{"kind": "quantize", "level": "INT4", "embedding_bits": 7}])", "stages[0].embedding_bits"},
+        {R"([{"kind": "quantize", "level": "INT4", "learned_scales": true}])", "stages[0].learned_scales"}, {R"([{"kind": "qat", "level": "INT8", "learned_scales": true}])", "stages[0].learned_scales"},
         {R"([{"kind": "distill", "level": "INT8"}])", "stages[0].level"}, {R"([{"kind": "qat", "level": "INT8", "importance": true}])", "stages[0].importance"}};
     for (const auto& [stages, where] : wrong) {
       DistillRecipe recipe = must(distill_recipe_from_json(fmt::format(R"({{"teacher": "t", "data": {{"train": "d"}}, "stages": {}}})", stages)));
