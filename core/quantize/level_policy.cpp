@@ -33,40 +33,50 @@ enum class Given : std::uint8_t {
   kAnything,
   kManyShareOneHead,   // at least four query heads to a key head: values are small and precious
   kSeventyBillion,     // Llama 2/3 70B's shape
+  kEightExperts,       // Mixtral: what all experts share is small
   kImportance,
 };
 
 struct Rule {
   std::string_view level;
-  Part part;
+  Role role;
   Where where;
   Given given;
   TensorType type;
 };
-// The first that holds wins; without one, the level's main type.
+// The first that holds wins; without one, the level's main type. No level: every one of blocks.
 constexpr std::array kRules = {
-    Rule{"Q5_K_M", Part::kValue, Where::kMoreBits, Given::kAnything, kQ6_K},
-    Rule{"Q5_K_M", Part::kDown, Where::kMoreBits, Given::kAnything, kQ6_K},
+    Rule{"", Role::kValue, Where::kEverywhere, Given::kEightExperts, kQ8_0},
+    Rule{"", Role::kKey, Where::kEverywhere, Given::kEightExperts, kQ8_0},
+    Rule{"Q2_K", Role::kAttentionOutput, Where::kEverywhere, Given::kEightExperts, kQ5_K},
+    Rule{"Q3_K_M", Role::kAttentionOutput, Where::kEverywhere, Given::kEightExperts, kQ5_K},
+    Rule{"Q4_K_M", Role::kAttentionOutput, Where::kEverywhere, Given::kEightExperts, kQ5_K},
 
-    Rule{"Q4_K_M", Part::kValue, Where::kMoreBits, Given::kAnything, kQ6_K},
-    Rule{"Q4_K_M", Part::kValue, Where::kEverywhere, Given::kSeventyBillion, kQ5_K},
-    Rule{"Q4_K_M", Part::kDown, Where::kMoreBits, Given::kAnything, kQ6_K},
+    Rule{"Q5_K_M", Role::kValue, Where::kMoreBits, Given::kAnything, kQ6_K},
+    Rule{"Q5_K_M", Role::kDown, Where::kMoreBits, Given::kAnything, kQ6_K},
+    Rule{"Q5_K_M", Role::kQkv, Where::kEverywhere, Given::kAnything, kQ6_K},
+
+    Rule{"Q4_K_M", Role::kValue, Where::kMoreBits, Given::kAnything, kQ6_K},
+    Rule{"Q4_K_M", Role::kValue, Where::kEverywhere, Given::kSeventyBillion, kQ5_K},
+    Rule{"Q4_K_M", Role::kDown, Where::kMoreBits, Given::kAnything, kQ6_K},
+    Rule{"Q4_K_M", Role::kQkv, Where::kEverywhere, Given::kAnything, kQ5_K},
 
     // With importance the first layers' down projections get a minimum: they can go astray without one.
-    Rule{"Q4_0", Part::kDown, Where::kFirstEighth, Given::kImportance, kQ4_1},
+    Rule{"Q4_0", Role::kDown, Where::kFirstEighth, Given::kImportance, kQ4_1},
 
-    Rule{"Q3_K_M", Part::kValue, Where::kEverywhere, Given::kSeventyBillion, kQ5_K},
-    Rule{"Q3_K_M", Part::kValue, Where::kFirstTwo, Given::kAnything, kQ5_K},
-    Rule{"Q3_K_M", Part::kValue, Where::kEverywhere, Given::kAnything, kQ4_K},
-    Rule{"Q3_K_M", Part::kDown, Where::kFirstSixteenth, Given::kAnything, kQ5_K},
-    Rule{"Q3_K_M", Part::kDown, Where::kEverywhere, Given::kAnything, kQ4_K},
-    Rule{"Q3_K_M", Part::kAttentionOutput, Where::kEverywhere, Given::kAnything, kQ4_K},
+    Rule{"Q3_K_M", Role::kValue, Where::kEverywhere, Given::kSeventyBillion, kQ5_K},
+    Rule{"Q3_K_M", Role::kValue, Where::kFirstTwo, Given::kAnything, kQ5_K},
+    Rule{"Q3_K_M", Role::kValue, Where::kEverywhere, Given::kAnything, kQ4_K},
+    Rule{"Q3_K_M", Role::kDown, Where::kFirstSixteenth, Given::kAnything, kQ5_K},
+    Rule{"Q3_K_M", Role::kDown, Where::kEverywhere, Given::kAnything, kQ4_K},
+    Rule{"Q3_K_M", Role::kAttentionOutput, Where::kEverywhere, Given::kAnything, kQ4_K},
+    Rule{"Q3_K_M", Role::kQkv, Where::kEverywhere, Given::kAnything, kQ4_K},
 
-    Rule{"Q2_K", Part::kValue, Where::kEverywhere, Given::kSeventyBillion, kQ5_K},
-    Rule{"Q2_K", Part::kValue, Where::kEverywhere, Given::kManyShareOneHead, kQ4_K},
-    Rule{"Q2_K", Part::kValue, Where::kEverywhere, Given::kAnything, kQ3_K},
-    Rule{"Q2_K", Part::kDown, Where::kEverywhere, Given::kAnything, kQ3_K},
-    Rule{"Q2_K", Part::kAttentionOutput, Where::kEverywhere, Given::kAnything, kQ3_K},
+    Rule{"Q2_K", Role::kValue, Where::kEverywhere, Given::kSeventyBillion, kQ5_K},
+    Rule{"Q2_K", Role::kValue, Where::kEverywhere, Given::kManyShareOneHead, kQ4_K},
+    Rule{"Q2_K", Role::kValue, Where::kEverywhere, Given::kAnything, kQ3_K},
+    Rule{"Q2_K", Role::kDown, Where::kEverywhere, Given::kAnything, kQ3_K},
+    Rule{"Q2_K", Role::kAttentionOutput, Where::kEverywhere, Given::kAnything, kQ3_K},
 };
 
 // What takes the place of a type whose blocks the rows don't fill.
@@ -94,6 +104,7 @@ bool holds(Given given, const ModelConfig& config, bool has_importance) noexcept
   switch (given) {
     case Given::kAnything: return true;
     case Given::kManyShareOneHead: return config.kv_heads > 0 && config.heads / config.kv_heads >= 4;
+    case Given::kEightExperts: return config.experts == 8;
     case Given::kSeventyBillion: return config.layers == 80 && config.heads != config.kv_heads;
     case Given::kImportance: return has_importance;
   }
@@ -113,25 +124,28 @@ const Mix& mix_of(std::string_view level) noexcept {
 
 }  // namespace
 
-Part part_of(std::string_view name, bool tied) noexcept {
+Role role_of(std::string_view name, bool tied) noexcept {
   const auto has = [&](std::string_view piece) { return name.find(piece) != std::string_view::npos; };
-  if (name == "output.weight") return Part::kHead;
-  if (name == "token_embd.weight") return tied ? Part::kHead : Part::kEmbedding;
-  if (has("attn_v.weight")) return Part::kValue;
-  if (has("attn_output.weight")) return Part::kAttentionOutput;
-  if (has("ffn_down")) return Part::kDown;
-  return Part::kOther;
+  if (name == "output.weight") return Role::kHead;
+  if (name == "token_embd.weight") return tied ? Role::kHead : Role::kEmbedding;
+  if (has("attn_k.weight")) return Role::kKey;
+  if (has("attn_v.weight")) return Role::kValue;
+  if (has("attn_qkv.weight")) return Role::kQkv;
+  if (has("attn_output.weight")) return Role::kAttentionOutput;
+  if (has("ffn_down")) return Role::kDown;
+  return Role::kOther;
 }
 
 TensorType wanted_type(std::string_view level, const PlacedTensor& tensor, const ModelConfig& config,
                        bool has_importance) noexcept {
   const Mix& mix = mix_of(level);
-  if (tensor.part == Part::kHead) {
+  if (tensor.role == Role::kHead) {
     // Where the main type doesn't fit, the head goes straight to eight bits.
     return fills(mix.base, tensor.columns) ? mix.head : kQ8_0;
   }
   for (const Rule& rule : kRules) {
-    if (rule.level == level && rule.part == tensor.part && holds(rule.where, tensor.layer, config.layers) &&
+    const bool meant = rule.level.empty() ? traits(mix.base).block_size > 1 : rule.level == level;
+    if (meant && rule.role == tensor.role && holds(rule.where, tensor.layer, config.layers) &&
         holds(rule.given, config, has_importance)) {
       return rule.type;
     }

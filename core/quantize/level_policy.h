@@ -1,4 +1,4 @@
-// Which type a level gives to which part of a model: llama.cpp's mixes for the Llama architecture, as data.
+// Which type a level gives to which part of a model: llama.cpp's mixes, as data.
 #pragma once
 
 #include <cstdint>
@@ -10,13 +10,13 @@
 namespace retort {
 
 // What the weights of a model are for, as far as mixes tell them apart.
-enum class Part : std::uint8_t { kEmbedding, kHead, kValue, kAttentionOutput, kDown, kOther };
+enum class Role : std::uint8_t { kEmbedding, kHead, kKey, kValue, kQkv, kAttentionOutput, kDown, kOther };
 
 // `tied`: the embedding is the head too, and is treated as one.
-Part part_of(std::string_view name, bool tied) noexcept;
+Role role_of(std::string_view name, bool tied) noexcept;
 
 struct PlacedTensor {
-  Part part;
+  Role role;
   std::int64_t layer;      // -1 outside the layers
   std::int64_t columns;
 };

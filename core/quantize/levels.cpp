@@ -89,7 +89,7 @@ class Planner {
     for (const Override& given : overrides_) {
       if (std::regex_search(spec.name, given.pattern)) return {given.type, type_that_fits(given.type, columns)};
     }
-    const PlacedTensor placed{part_of(spec.name, tied_), layer_of(spec.name), columns};
+    const PlacedTensor placed{role_of(spec.name, tied_), layer_of(spec.name), columns};
     const TensorType wanted = wanted_type(level_.id, placed, model_.config, has_importance_);
     return {wanted, type_that_fits(wanted, columns)};
   }
