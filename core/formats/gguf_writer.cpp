@@ -25,10 +25,24 @@ class ByteBuffer {
     bytes_.append(text);
   }
   void pad_to(std::uint64_t size) { bytes_.resize(size, '\0'); }
+  std::uint64_t size() const noexcept { return bytes_.size(); }
   const std::string& bytes() const noexcept { return bytes_; }
 
  private:
   std::string bytes_;
+};
+
+// The same, counted only.
+class ByteCounter {
+ public:
+  template <class T>
+  void number(T) noexcept { size_ += sizeof(T); }
+  void string(std::string_view text) noexcept { size_ += sizeof(std::uint64_t) + text.size(); }
+  void pad_to(std::uint64_t size) noexcept { size_ = size; }
+  std::uint64_t size() const noexcept { return size_; }
+
+ private:
+  std::uint64_t size_ = 0;
 };
 
 template <class T>
@@ -47,25 +61,27 @@ constexpr GgufValue value_type() {
   else return GgufValue::kString;
 }
 
-template <class T>
-void put_plain(ByteBuffer& out, const T& value) {
-  if constexpr (std::is_same_v<T, bool>) out.number<std::uint8_t>(value ? 1 : 0);
+template <class T, class Sink>
+void put_plain(Sink& out, const T& value) {
+  if constexpr (std::is_same_v<T, bool>) out.number(static_cast<std::uint8_t>(value ? 1 : 0));
   else if constexpr (std::is_same_v<T, std::string>) out.string(value);
   else out.number(value);
 }
 
-void put_array(ByteBuffer& out, const MetadataArray& array) {
+template <class Sink>
+void put_array(Sink& out, const MetadataArray& array) {
   std::visit(
       [&](const auto& values) {
         using T = typename std::decay_t<decltype(values)>::value_type;
         out.number(static_cast<std::uint32_t>(value_type<T>()));
-        out.number<std::uint64_t>(values.size());
+        out.number(static_cast<std::uint64_t>(values.size()));
         for (std::size_t i = 0; i < values.size(); ++i) put_plain<T>(out, values[i]);
       },
       array.values);
 }
 
-void put_entry(ByteBuffer& out, const std::string& key, const MetadataValue& value) {
+template <class Sink>
+void put_entry(Sink& out, const std::string& key, const MetadataValue& value) {
   out.string(key);
   std::visit(
       [&](const auto& v) {
@@ -138,13 +154,14 @@ Result<std::uint64_t> chosen_alignment(const std::filesystem::path& path, const 
                .expected = "a power of two, u32", .found = "another value"};
 }
 
-ByteBuffer make_header(const Metadata& metadata, std::span<const TensorToWrite> tensors, const Layout& layout,
-                       std::uint64_t alignment) {
-  ByteBuffer header;
+template <class Sink>
+Sink make_header(const Metadata& metadata, std::span<const TensorToWrite> tensors, const Layout& layout,
+                 std::uint64_t alignment) {
+  Sink header;
   header.number(formats::kGgufMagic);
   header.number(formats::kGgufVersion);
-  header.number<std::uint64_t>(tensors.size());
-  header.number<std::uint64_t>(metadata.entries().size());
+  header.number(static_cast<std::uint64_t>(tensors.size()));
+  header.number(static_cast<std::uint64_t>(metadata.entries().size()));
   for (const auto& [key, value] : metadata.entries()) put_entry(header, key, value);
   for (std::size_t i = 0; i < tensors.size(); ++i) {
     const TensorToWrite& tensor = tensors[i];
@@ -153,9 +170,9 @@ ByteBuffer make_header(const Metadata& metadata, std::span<const TensorToWrite> 
     for (auto size = tensor.shape.rbegin(); size != tensor.shape.rend(); ++size)
       header.number(static_cast<std::uint64_t>(*size));
     header.number(static_cast<std::uint32_t>(kernels::traits(tensor.type).ggml_id));
-    header.number<std::uint64_t>(layout.offsets[i]);
+    header.number(static_cast<std::uint64_t>(layout.offsets[i]));
   }
-  header.pad_to(*formats::align_up(header.bytes().size(), alignment));
+  header.pad_to(*formats::align_up(header.size(), alignment));
   return header;
 }
 
@@ -175,15 +192,15 @@ Result<void> write_data(AtomicFile& file, std::span<const std::byte> data, std::
 Result<std::uint64_t> gguf_file_bytes(const Metadata& metadata, std::span<const TensorToWrite> tensors) {
   RETORT_TRY(const std::uint64_t alignment, chosen_alignment({}, metadata));
   RETORT_TRY(const Layout layout, lay_out({}, tensors, alignment));
-  return make_header(metadata, tensors, layout, alignment).bytes().size() + layout.data_bytes;
+  return make_header<ByteCounter>(metadata, tensors, layout, alignment).size() + layout.data_bytes;
 }
 
 Result<void> write_gguf(const std::filesystem::path& path, const Metadata& metadata, std::span<const TensorToWrite> tensors,
                         const JobContext& job) {
   RETORT_TRY(const std::uint64_t alignment, chosen_alignment(path, metadata));
   RETORT_TRY(const Layout layout, lay_out(path, tensors, alignment));
-  const ByteBuffer header = make_header(metadata, tensors, layout, alignment);
-  const std::uint64_t total = header.bytes().size() + layout.data_bytes;
+  const auto header = make_header<ByteBuffer>(metadata, tensors, layout, alignment);
+  const std::uint64_t total = header.size() + layout.data_bytes;
 
   RETORT_TRY(AtomicFile file, AtomicFile::create(path));
   RETORT_CHECK(file.reserve(total));
