@@ -7,9 +7,12 @@
 #include <cstring>
 #include <mutex>
 
-#include "core/export/llama_metadata.h"
+#include <fmt/format.h>
+
+#include "core/export/gguf_metadata.h"
+#include "core/export/gguf_weights.h"
 #include "core/formats/writers.h"
-#include "core/model/rope.h"
+#include "core/model/architectures/decoder.h"
 
 namespace retort {
 namespace {
@@ -78,7 +81,13 @@ class GgufExporter {
       if (model_.find_weight(name) == kNoWeight)
         return Error{.code = ErrorCode::kBadArgument, .file = model_.checkpoint->path.string(), .place = name,
                      .expected = "a weight of the model", .found = "another name"};
-    for (std::size_t i = 0; i < model_.weights.size(); ++i) RETORT_CHECK(add_weight(i));
+    changes_.resize(model_.graph.weights.size());
+    if (folder_) {
+      RETORT_TRY(target_, gguf_target(model_));
+      changes_ = gguf_weight_changes(model_, *target_.architecture->decoder);
+      factors_ = rope_tensors(model_.config);
+    }
+    for (FileTensor& tensor : gguf_tensors(model_)) RETORT_CHECK(add_tensor(std::move(tensor)));
     add_others();
     std::sort(tensors_.begin(), tensors_.end(), [](const TensorToWrite& a, const TensorToWrite& b) {
       return order_of(a.name) < order_of(b.name);
@@ -109,20 +118,24 @@ class GgufExporter {
     return error;
   }
 
-  Result<void> add_weight(std::size_t index) {
-    const WeightSpec& spec = model_.graph.weights[index];
-    const WeightHandle& held = model_.weights[index];
-    if (spec.stored == Stored::kStacked)
-      return Error{.code = ErrorCode::kUnsupported, .file = path_.string(), .place = spec.source_name,
-                   .expected = "weights of their own", .found = "experts stacked in one tensor"};
-    const auto wish = request_.weights.find(spec.name);
-    const TensorType type = wish == request_.weights.end() ? held.type : wish->second.type;
-    if (type == TensorType::kI8 || kernels::traits(type).ggml_id < 0) return refuse_type(spec.name, type);
-    // llama.cpp computes with norms and biases in F32 only.
-    const TensorType written = folder_ && spec.shape.size() == 1 ? TensorType::kF32 : type;
-    const auto make = wish == request_.weights.end() ? std::function<Result<WeightHandle>()>() : wish->second.make;
-    tensors_.push_back({spec.name, spec.shape, written, [this, index, make, type, written] { return data(index, make, type, written); }});
-    count(written, spec.shape);
+  TensorType type_of(WeightId weight) const {
+    const auto wish = request_.weights.find(model_.graph.weights[static_cast<std::size_t>(weight)].name);
+    return wish == request_.weights.end() ? model_.weights[static_cast<std::size_t>(weight)].type : wish->second.type;
+  }
+
+  Result<void> add_tensor(FileTensor tensor) {
+    const auto first = static_cast<std::size_t>(tensor.weights.front());
+    const TensorType type = type_of(tensor.weights.front());
+    if (type == TensorType::kI8 || kernels::traits(type).ggml_id < 0) return refuse_type(model_.graph.weights[first].name, type);
+    for (const WeightId weight : tensor.weights)
+      if (type_of(weight) != type)
+        return Error{.code = ErrorCode::kBadArgument, .file = path_.string(), .place = tensor.name,
+                     .expected = "one type for all experts of a layer, which are one tensor in GGUF",
+                     .found = fmt::format("{} and {}", kernels::traits(type).name, kernels::traits(type_of(weight)).name)};
+    const TensorType written = changes_[first].floats ? TensorType::kF32 : type;
+    count(written, tensor.shape);
+    tensors_.push_back({tensor.name, tensor.shape, written,
+                        [this, weights = tensor.weights, written] { return data(weights, written); }});
     return {};
   }
 
@@ -134,12 +147,25 @@ class GgufExporter {
     bytes_by_type_[static_cast<std::size_t>(type)] += bytes;
   }
 
-  // The bytes to write: made or held, then turned into the order and type of the file. Valid until the next call.
-  Result<std::span<const std::byte>> data(std::size_t index, const std::function<Result<WeightHandle>()>& make, TensorType type,
-                                          TensorType written) {
+  // The bytes to write. Valid until the next call.
+  Result<std::span<const std::byte>> data(const std::vector<WeightId>& weights, TensorType written) {
+    if (weights.size() == 1) return one(weights.front(), written);
+    stack_.clear();
+    for (const WeightId weight : weights) {
+      RETORT_TRY(const auto bytes, one(weight, written));
+      stack_.insert(stack_.end(), bytes.begin(), bytes.end());
+    }
+    return std::span<const std::byte>(stack_);
+  }
+
+  // Of one weight: made or held, then turned into the order and type of the file.
+  Result<std::span<const std::byte>> one(WeightId weight, TensorType written) {
+    const auto index = static_cast<std::size_t>(weight);
     const WeightSpec& spec = model_.graph.weights[index];
-    if (make) {
-      RETORT_TRY(current_, make());
+    const TensorType type = type_of(weight);
+    const auto wish = request_.weights.find(spec.name);
+    if (wish != request_.weights.end() && wish->second.make) {
+      RETORT_TRY(current_, wish->second.make());
     } else {
       current_ = model_.weights[index];
     }
@@ -148,45 +174,36 @@ class GgufExporter {
                    .expected = std::string(kernels::traits(type).name) + " of the model's shape", .found = "other data"};
     RETORT_TRY(whole_, in_one_piece(current_));
     std::span<const std::byte> bytes = whole_.data;
-    if (const std::int64_t rows = spec.shape.front(); turns(spec.name)) bytes = reorder(bytes, rows);
-    if (written != type) bytes = to_f32(bytes, type, spec.shape.front());
+    const WeightChange& change = changes_[index];
+    if (change.order != RowOrder::kSame) bytes = reorder(bytes, change.order, spec.shape.front());
+    if (written != type || change.added != 0) bytes = to_f32(bytes, type, change.added);
     return bytes;
   }
 
-  bool turns(std::string_view name) const noexcept {
-    if (!folder_ || model_.config.rope.interleaved) return false;   // GGUF keeps its own order
-    const auto dot = name.rfind('.');
-    const std::string_view base = dot == std::string_view::npos ? name : name.substr(0, dot);
-    return base.ends_with(".attn_q") || base.ends_with(".attn_k");
-  }
-
   // Rows are packed each for itself, so whole rows move, whatever their type.
-  std::span<const std::byte> reorder(std::span<const std::byte> bytes, std::int64_t rows) {
+  std::span<const std::byte> reorder(std::span<const std::byte> bytes, RowOrder order, std::int64_t rows) {
     const std::size_t row_bytes = bytes.size() / static_cast<std::size_t>(rows);
     reordered_.resize(bytes.size());
-    for (std::int64_t row = 0; row < rows; ++row) {
-      const std::int64_t from = interleaved_source_row(row, model_.config.head_dim, rotary_width(model_.config));
+    for (std::int64_t row = 0; row < rows; ++row)
       std::memcpy(reordered_.data() + static_cast<std::size_t>(row) * row_bytes,
-                  bytes.data() + static_cast<std::size_t>(from) * row_bytes, row_bytes);
-    }
+                  bytes.data() + static_cast<std::size_t>(source_row(model_.config, order, row)) * row_bytes, row_bytes);
     return reordered_;
   }
 
-  std::span<const std::byte> to_f32(std::span<const std::byte> bytes, TensorType type, std::int64_t elements) {
-    floats_.resize(static_cast<std::size_t>(elements));
-    kernels::traits(type).decode(bytes.data(), floats_.data(), floats_.size());
+  std::span<const std::byte> to_f32(std::span<const std::byte> bytes, TensorType type, float added) {
+    const kernels::TypeTraits& traits = kernels::traits(type);
+    floats_.resize(bytes.size() / traits.block_bytes * traits.block_size);
+    traits.decode(bytes.data(), floats_.data(), floats_.size());
+    for (float& value : floats_) value += added;
     return std::as_bytes(std::span(floats_));
   }
 
-  // What the graph doesn't use: rope_freqs.weight above all. A folder states it in its configuration.
+  // What the graph doesn't use: rotary factors above all. A folder states those in its configuration.
   void add_others() {
-    if (folder_) {
-      factors_ = llama_rope_factors(model_.config);
-      if (!factors_.empty())
-        tensors_.push_back({"rope_freqs.weight", {static_cast<std::int64_t>(factors_.size())}, TensorType::kF32,
-                            [this]() -> Result<std::span<const std::byte>> { return std::as_bytes(std::span(factors_)); }});
-      return;
-    }
+    for (const RopeTensor& factors : factors_)
+      tensors_.push_back({factors.name, {static_cast<std::int64_t>(factors.values.size())}, TensorType::kF32,
+                          [&factors]() -> Result<std::span<const std::byte>> { return std::as_bytes(std::span(factors.values)); }});
+    if (folder_) return;
     for (const TensorEntry& tensor : model_.checkpoint->tensors) {
       const bool used = std::any_of(model_.graph.weights.begin(), model_.graph.weights.end(),
                                     [&](const WeightSpec& spec) { return spec.source_name == tensor.name; });
@@ -198,10 +215,8 @@ class GgufExporter {
 
   Result<void> make_metadata() {
     if (folder_) {
-      if (model_.config.architecture != "llama")
-        return Error{.code = ErrorCode::kUnsupported, .file = model_.checkpoint->path.string(), .place = "architecture",
-                     .expected = "llama", .found = model_.config.architecture};
-      RETORT_TRY(metadata_, llama_metadata(model_, notes_));
+      RETORT_TRY(metadata_, gguf_metadata(model_, target_, notes_));
+      RETORT_CHECK(check_gguf_metadata(model_, target_, described()));
       RETORT_TRY(const auto tokenizer, tokenizer_metadata(model_));
       for (const auto& [key, value] : tokenizer->metadata.entries()) metadata_.append(key, value);
       notes_.insert(notes_.end(), tokenizer->notes.begin(), tokenizer->notes.end());
@@ -223,6 +238,22 @@ class GgufExporter {
     return {};
   }
 
+  // The file as its reader's configuration sees it: metadata, names, shapes and rotary factors.
+  Checkpoint described() const {
+    Checkpoint file;
+    file.path = path_;
+    file.metadata = metadata_;
+    for (const TensorToWrite& tensor : tensors_) {
+      TensorEntry& entry = file.tensors.emplace_back();
+      entry.name = tensor.name;
+      entry.shape = tensor.shape;
+      entry.type = tensor.type;
+      for (const RopeTensor& factors : factors_)
+        if (factors.name == tensor.name) entry.data = std::as_bytes(std::span(factors.values));
+    }
+    return file;
+  }
+
   std::uint32_t main_file_type() const noexcept {
     const auto most = std::max_element(bytes_by_type_.begin(), bytes_by_type_.end()) - bytes_by_type_.begin();
     for (const FileType& row : kFileTypes)
@@ -234,6 +265,9 @@ class GgufExporter {
   const ExportRequest& request_;
   std::filesystem::path path_;
   bool folder_;
+  GgufTarget target_;                    // of a folder
+  std::vector<WeightChange> changes_;
+  std::vector<RopeTensor> factors_;
   Metadata metadata_;
   std::vector<TensorToWrite> tensors_;
   std::vector<std::string> notes_;
@@ -242,8 +276,8 @@ class GgufExporter {
   // Of the tensor in work.
   WeightHandle current_;
   WeightData whole_;
-  std::vector<std::byte> reordered_;
-  std::vector<float> floats_, factors_;
+  std::vector<std::byte> reordered_, stack_;
+  std::vector<float> floats_;
 };
 
 }  // namespace

@@ -1,5 +1,5 @@
-// Writes a model as a GGUF file that llama.cpp loads: a GGUF source keeps its metadata, a Hugging Face folder of the
-// Llama architecture gets the metadata, row order and tokenizer that GGUF wants.
+// Writes a model as a GGUF file that llama.cpp loads: a GGUF source keeps its metadata, a Hugging Face folder of a
+// decoder gets the metadata, row order and tokenizer that GGUF wants.
 #pragma once
 
 #include <cstdint>

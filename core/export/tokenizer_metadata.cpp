@@ -3,68 +3,78 @@
 #include <algorithm>
 #include <array>
 #include <unordered_map>
+#include <unordered_set>
 
-#include <nlohmann/json.hpp>
-
-#include "core/export/llama_metadata.h"
+#include "core/export/gguf_metadata.h"
 #include "core/formats/byte_reader.h"
-#include "core/formats/json_text.h"
+#include "core/text/gguf_pre_tokenizers.h"
+#include "core/text/tokenizer_file.h"
 
 namespace retort {
 namespace {
 
-using nlohmann::json;
+using text::JsonValue;
 
 // llama.cpp's token types.
 enum TokenType : std::int32_t { kNormal = 1, kUnknown, kControl, kUserDefined, kUnused, kByte };
 
-// The patterns that published tokenizers split by; llama.cpp knows each under a name.
-constexpr std::string_view kLlama3Pattern =
-    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
-constexpr std::string_view kQwen2Pattern =
-    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
-
-std::string text_at(const json& object, const char* key) {
-  const auto found = object.find(key);
-  return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
+std::string text_at(const JsonValue& object, std::string_view key) {
+  const JsonValue* found = object.find(key);
+  return found != nullptr && found->string() != nullptr ? *found->string() : std::string();
 }
-bool flag_at(const json& object, const char* key, bool otherwise) {
-  const auto found = object.find(key);
-  return found != object.end() && found->is_boolean() ? found->get<bool>() : otherwise;
+bool flag_at(const JsonValue& object, std::string_view key, bool otherwise) {
+  const JsonValue* found = object.find(key);
+  return found != nullptr && found->boolean() != nullptr ? *found->boolean() : otherwise;
 }
 
 // A sequence of steps under `list_key`, or one step, or none, as a list.
-std::vector<json> steps_of(const json& document, const char* key, const char* list_key) {
-  const auto found = document.find(key);
-  if (found == document.end() || !found->is_object()) return {};
-  if (text_at(*found, "type") != "Sequence") return {*found};
-  const auto list = found->find(list_key);
-  return list != found->end() && list->is_array() ? list->get<std::vector<json>>() : std::vector<json>{*found};
+std::vector<const JsonValue*> steps_of(const JsonValue& document, std::string_view key, std::string_view list_key) {
+  const JsonValue* found = document.find(key);
+  if (found == nullptr || found->object() == nullptr) return {};
+  const JsonValue* list = text_at(*found, "type") == "Sequence" ? found->find(list_key) : nullptr;
+  if (list == nullptr || list->array() == nullptr) return {found};
+  std::vector<const JsonValue*> steps;
+  for (const JsonValue& step : *list->array()) steps.push_back(&step);
+  return steps;
 }
 
-bool is_byte_level(const json& step, bool with_regex) {
+bool is_space(const JsonValue* pattern) { return pattern != nullptr && text_at(*pattern, "String") == " "; }
+
+std::string types_of(const std::vector<const JsonValue*>& steps) {
+  std::string types;
+  for (const JsonValue* step : steps) types += (types.empty() ? "" : ", ") + text_at(*step, "type");
+  return types.empty() ? "none" : types;
+}
+
+bool is_byte_level(const JsonValue& step, bool with_regex) {
   return text_at(step, "type") == "ByteLevel" && flag_at(step, "use_regex", true) == with_regex &&
          !flag_at(step, "add_prefix_space", true);
 }
 
-bool splits_by(const json& step, std::string_view pattern) {
-  if (text_at(step, "type") != "Split" || text_at(step, "behavior") != "Isolated" || flag_at(step, "invert", false)) return false;
-  const auto found = step.find("pattern");
-  return found != step.end() && found->is_object() && text_at(*found, "Regex") == pattern;
+// Appends what one step splits by. False for a step that llama.cpp has no words for.
+bool add_patterns(const JsonValue& step, std::vector<std::string_view>& patterns) {
+  const std::string type = text_at(step, "type");
+  if (is_byte_level(step, true)) patterns.push_back(text::kGpt2Words);
+  else if (type == "Digits") patterns.push_back(flag_at(step, "individual_digits", false) ? R"(\p{N})" : R"(\p{N}+)");
+  else if (type == "Split" && text_at(step, "behavior") == "Isolated" && !flag_at(step, "invert", false)) {
+    const JsonValue* pattern = step.find("pattern");
+    const JsonValue* words = pattern ? pattern->find("Regex") : nullptr;
+    if (!words || !words->string()) return false;
+    patterns.push_back(*words->string());
+  } else {
+    return is_byte_level(step, false);
+  }
+  return true;
 }
 
 // llama.cpp's name of a byte-level pre-tokenizer; empty when it has none.
-std::string pre_name(const json& document, const json& model) {
-  const std::vector<json> steps = steps_of(document, "pre_tokenizer", "pretokenizers");
-  if (steps.size() == 1 && is_byte_level(steps[0], true)) return "gpt-2";
-  if (steps.size() != 2) return {};
-  if (text_at(steps[0], "type") == "Digits" && flag_at(steps[0], "individual_digits", false) && is_byte_level(steps[1], true))
-    return "smollm";
-  if (!is_byte_level(steps[1], false)) return {};
-  // The same pattern; the first takes a word that is a token whole, the second merges it like any other.
-  if (splits_by(steps[0], kLlama3Pattern)) return flag_at(model, "ignore_merges", false) ? "llama-bpe" : "smaug-bpe";
-  if (splits_by(steps[0], kQwen2Pattern)) return "qwen2";
-  return {};
+std::string pre_name(const JsonValue& document, const JsonValue& model) {
+  const std::vector<const JsonValue*> steps = steps_of(document, "pre_tokenizer", "pretokenizers");
+  std::vector<std::string_view> patterns;
+  for (const JsonValue* step : steps)
+    if (!add_patterns(*step, patterns)) return {};
+  if (steps.empty() || text_at(*steps.back(), "type") != "ByteLevel") return {};
+  return std::string(text::gguf_pre_tokenizer_name(patterns, flag_at(model, "ignore_merges", false)));
 }
 
 class TokenizerWriter {
@@ -73,19 +83,23 @@ class TokenizerWriter {
       : model_(model), out_(out), notes_(notes), file_((model.checkpoint->path / "tokenizer.json").string()) {}
 
   Result<void> write() {
-    RETORT_TRY(document_, formats::parse_json(model_.checkpoint->tokenizer_json, file_, "tokenizer"));
-    if (!document_.is_object() || !document_.contains("model") || !document_["model"].is_object())
-      return corrupt("model", "an object");
-    const json& model = document_["model"];
-    const std::string type = text_at(model, "type");
-    if (type != "BPE" && !(type.empty() && model.contains("merges")))
+    auto read = text::read_tokenizer_file(model_.checkpoint->tokenizer_json);
+    if (!read.ok()) {
+      Error error = std::move(read).error();
+      error.file = file_;
+      return error;
+    }
+    tokenizer_ = std::move(read).value();
+    const JsonValue* model = tokenizer_.root.find("model");
+    if (model == nullptr || model->object() == nullptr) return corrupt("model", "an object");
+    const std::string type = text_at(*model, "type");
+    if (type != "BPE" && !(type.empty() && !tokenizer_.merges.empty()))
       return refuse("model.type", type.empty() ? "no type" : type);
-    RETORT_CHECK(read_vocabulary(model));
-    RETORT_CHECK(read_merges(model));
-    if (flag_at(model, "byte_fallback", false)) {
+    RETORT_CHECK(read_vocabulary(*model));
+    if (flag_at(*model, "byte_fallback", false)) {
       RETORT_CHECK(write_sentencepiece());
     } else {
-      RETORT_CHECK(write_byte_level(model));
+      RETORT_CHECK(write_byte_level(*model));
     }
     write_special_ids();
     if (!model_.chat_template.empty()) out_.set("tokenizer.chat_template", model_.chat_template);
@@ -112,70 +126,42 @@ class TokenizerWriter {
   }
 
   // Every id of the embedding gets a text; ids that the tokenizer has not are unused ones.
-  Result<void> read_vocabulary(const json& model) {
+  Result<void> read_vocabulary(const JsonValue& model) {
     const auto size = static_cast<std::size_t>(model_.config.vocabulary);
     tokens_.resize(size);
     types_.assign(size, kUnused);
-    for (std::size_t id = 0; id < size; ++id) tokens_[id] = "[PAD" + std::to_string(id) + "]";
-    const auto vocabulary = model.find("vocab");
-    if (vocabulary == model.end() || !vocabulary->is_object()) return corrupt("model.vocab", "an object of tokens and ids");
+    if (!tokenizer_.has_vocab || tokenizer_.scored) return corrupt("model.vocab", "an object of tokens and ids");
     const std::string unknown = text_at(model, "unk_token");
     const bool bytes = flag_at(model, "byte_fallback", false);
-    for (const auto& [text, id] : vocabulary->items()) {
-      if (!id.is_number_integer()) return corrupt("token " + formats::printable(text), "a whole number as its id");
+    for (const auto& [text, id] : tokenizer_.vocab) {
       const bool is_byte = bytes && text.size() == 6 && text.starts_with("<0x") && text.ends_with(">");
-      RETORT_CHECK(put(id.get<std::int64_t>(), text, is_byte ? kByte : bytes && text == unknown ? kUnknown : kNormal));
-      ids_[text] = id.get<std::int64_t>();
+      RETORT_CHECK(put(static_cast<std::int64_t>(id), text, is_byte ? kByte : bytes && text == unknown ? kUnknown : kNormal));
     }
-    const auto added = document_.find("added_tokens");
-    if (added == document_.end() || !added->is_array()) return {};
-    for (const json& token : *added) {
-      if (!token.is_object() || !token.contains("id") || !token["id"].is_number_integer()) return corrupt("added_tokens", "objects with id and content");
-      const std::string text = text_at(token, "content");
-      const bool is_unknown = bytes && text == unknown;
-      RETORT_CHECK(put(token["id"].get<std::int64_t>(), text,
-                       is_unknown ? kUnknown : flag_at(token, "special", false) ? kControl : kUserDefined));
-    }
-    return {};
-  }
-
-  // "a b" in older files, ["a", "b"] in newer ones.
-  Result<void> read_merges(const json& model) {
-    const auto merges = model.find("merges");
-    if (merges == model.end() || !merges->is_array()) return corrupt("model.merges", "a list");
-    for (const json& merge : *merges) {
-      std::string left, right;
-      if (merge.is_string()) {
-        const std::string& text = merge.get_ref<const std::string&>();
-        const auto space = text.find(' ', 1);
-        if (space == std::string::npos) return corrupt("model.merges", "pairs");
-        left = text.substr(0, space);
-        right = text.substr(space + 1);
-      } else if (merge.is_array() && merge.size() == 2 && merge[0].is_string() && merge[1].is_string()) {
-        left = merge[0].get<std::string>();
-        right = merge[1].get<std::string>();
-      } else {
-        return corrupt("model.merges", "pairs");
+    if (const JsonValue* added = tokenizer_.root.find("added_tokens"); added != nullptr && added->array() != nullptr) {
+      for (const JsonValue& token : *added->array()) {
+        const JsonValue* id = token.find("id");
+        if (id == nullptr || id->integer() == nullptr) return corrupt("added_tokens", "objects with id and content");
+        const std::string text = text_at(token, "content");
+        const bool is_unknown = bytes && text == unknown;
+        RETORT_CHECK(put(*id->integer(), text, is_unknown ? kUnknown : flag_at(token, "special", false) ? kControl : kUserDefined));
       }
-      merges_.emplace_back(std::move(left), std::move(right));
     }
+    for (std::size_t id = 0; id < size; ++id)
+      if (types_[id] == kUnused) tokens_[id] = "[PAD" + std::to_string(id) + "]";
     return {};
   }
 
-  Result<void> write_byte_level(const json& model) {
-    const std::string pre = pre_name(document_, model);
-    if (pre.empty()) {
-      const auto found = document_.find("pre_tokenizer");
-      return refuse("pre_tokenizer", found == document_.end() ? "none"
-                                                               : formats::printable(found->dump(-1, ' ', true, json::error_handler_t::replace)));
-    }
-    const std::vector<json> normalizers = steps_of(document_, "normalizer", "normalizers");
-    for (const json& step : normalizers) {
-      if (text_at(step, "type") != "NFC") return refuse("normalizer", text_at(step, "type"));
+  Result<void> write_byte_level(const JsonValue& model) {
+    const std::string pre = pre_name(tokenizer_.root, model);
+    if (pre.empty())
+      return refuse("pre_tokenizer", formats::printable(types_of(steps_of(tokenizer_.root, "pre_tokenizer", "pretokenizers"))));
+    for (const JsonValue* step : steps_of(tokenizer_.root, "normalizer", "normalizers")) {
+      if (text_at(*step, "type") != "NFC") return refuse("normalizer", formats::printable(text_at(*step, "type")));
       notes_.push_back("llama.cpp does not compose characters (NFC) as the source's tokenizer does");
     }
     std::vector<std::string> merges;
-    for (const auto& [left, right] : merges_) {
+    merges.reserve(tokenizer_.merges.size());
+    for (const auto& [left, right] : tokenizer_.merges) {
       if (left.find(' ') != std::string::npos || right.find(' ') != std::string::npos)
         return refuse("model.merges", "a merge with a space inside");
       merges.push_back(left + " " + right);
@@ -203,8 +189,11 @@ class TokenizerWriter {
   Result<std::vector<float>> scores_of_merges() const {
     constexpr float kNoMerge = -1e9f;
     std::vector<float> scores(tokens_.size(), kNoMerge);
+    const auto& merges = tokenizer_.merges;
     std::unordered_map<std::string, std::vector<std::size_t>> ranks;
-    for (std::size_t rank = 0; rank < merges_.size(); ++rank) ranks[merges_[rank].first + merges_[rank].second].push_back(rank);
+    for (std::size_t rank = 0; rank < merges.size(); ++rank) ranks[merges[rank].first + merges[rank].second].push_back(rank);
+    std::unordered_set<std::string_view> pieces;
+    for (const auto& [text, id] : tokenizer_.vocab) pieces.insert(text);
     for (std::size_t id = 0; id < tokens_.size(); ++id) {
       if (types_[id] != kNormal) {
         scores[id] = types_[id] == kByte || types_[id] == kControl || types_[id] == kUnknown ? 0.0f : kNoMerge;
@@ -213,7 +202,7 @@ class TokenizerWriter {
       const auto found = ranks.find(tokens_[id]);
       const std::vector<std::size_t> none;
       const std::vector<std::size_t>& of_token = found == ranks.end() ? none : found->second;
-      if (splits_in_vocabulary(tokens_[id]) != of_token.size() ||
+      if (splits(tokens_[id], pieces) != of_token.size() ||
           (!of_token.empty() && of_token.back() - of_token.front() + 1 != of_token.size()))
         return refuse("model.merges", "merges that no SentencePiece score can stand for, at token " + formats::printable(tokens_[id]));
       if (!of_token.empty()) scores[id] = -static_cast<float>(of_token.front());
@@ -222,26 +211,29 @@ class TokenizerWriter {
   }
 
   // How many ways there are to cut a token into two tokens, at the borders of its characters.
-  std::size_t splits_in_vocabulary(const std::string& token) const {
+  static std::size_t splits(std::string_view token, const std::unordered_set<std::string_view>& pieces) {
     std::size_t count = 0;
     for (std::size_t i = 1; i < token.size(); ++i)
-      if ((static_cast<unsigned char>(token[i]) & 0xc0) != 0x80 && ids_.contains(token.substr(0, i)) && ids_.contains(token.substr(i)))
+      if ((static_cast<unsigned char>(token[i]) & 0xc0) != 0x80 && pieces.contains(token.substr(0, i)) && pieces.contains(token.substr(i)))
         ++count;
     return count;
   }
 
   // Whether a space is put before the text: Prepend in the normalizer, or Metaspace. Both write spaces as U+2581.
   Result<bool> space_prefix() {
-    bool prefix = false;
-    for (const json& step : steps_of(document_, "normalizer", "normalizers")) {
-      const std::string type = text_at(step, "type");
+    bool prefix = false, replaced = false;
+    for (const JsonValue* step : steps_of(tokenizer_.root, "normalizer", "normalizers")) {
+      const std::string type = text_at(*step, "type");
       if (type == "Prepend") prefix = true;
       else if (type != "Replace") return refuse("normalizer", type);
+      if (type == "Replace") replaced = is_space(step->find("pattern"));
     }
-    for (const json& step : steps_of(document_, "pre_tokenizer", "pretokenizers")) {
-      if (text_at(step, "type") != "Metaspace") return refuse("pre_tokenizer", text_at(step, "type"));
-      const std::string scheme = text_at(step, "prepend_scheme");
-      prefix = scheme.empty() ? flag_at(step, "add_prefix_space", true) : scheme != "never";
+    for (const JsonValue* step : steps_of(tokenizer_.root, "pre_tokenizer", "pretokenizers")) {
+      // Gemma splits at spaces, of which its normalizer has left none.
+      if (replaced && text_at(*step, "type") == "Split" && is_space(step->find("pattern"))) continue;
+      if (text_at(*step, "type") != "Metaspace") return refuse("pre_tokenizer", text_at(*step, "type"));
+      const std::string scheme = text_at(*step, "prepend_scheme");
+      prefix = scheme.empty() ? flag_at(*step, "add_prefix_space", true) : scheme != "never";
       if (prefix && scheme == "first")
         notes_.push_back("llama.cpp puts a space before every piece of text, the source's tokenizer only before the first");
     }
@@ -281,11 +273,9 @@ class TokenizerWriter {
   Metadata& out_;
   std::vector<std::string>& notes_;
   std::string file_;
-  json document_;
+  text::TokenizerFile tokenizer_;
   std::vector<std::string> tokens_;
   std::vector<TokenType> types_;
-  std::unordered_map<std::string, std::int64_t> ids_;
-  std::vector<std::pair<std::string, std::string>> merges_;
 };
 
 }  // namespace

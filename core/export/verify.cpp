@@ -8,7 +8,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "core/export/llama_metadata.h"
+#include "core/export/gguf_weights.h"
 #include "core/model/backend.h"
 #include "core/model/rope.h"
 
@@ -24,19 +24,28 @@ constexpr std::string_view kText =
     "The history of measuring begins with the body: a foot, a hand, a day's walk. In 1799 the metre was fixed as a bar "
     "of platinum, and since 1983 it follows from the speed of light, 299,792,458 metres in one second.";
 
-bool is_rotary_input(std::string_view name) noexcept {
-  return name.find(".attn_q.") != std::string_view::npos || name.find(".attn_k.") != std::string_view::npos;
-}
+// How the file's weight was made of the expected one: for each of its rows (or elements of a vector) the expected one's, and what
+// was added. One of the two may be a folder and the other a GGUF file, whichever way round.
+struct Mapping {
+  std::vector<std::int64_t> rows;   // empty: as they are
+  double added = 0;
+};
 
-// Row `row` of the file's weight is which row of the expected one: the two may order rotary pairs differently.
-std::int64_t expected_row(const Model& file, const Model& expected, std::string_view name, std::int64_t row) {
-  if (file.config.rope.interleaved == expected.config.rope.interleaved || !is_rotary_input(name)) return row;
-  if (file.config.rope.interleaved) return interleaved_source_row(row, file.config.head_dim, rotary_width(file.config));
-  // The other way round: find the row that lands here. Heads are short.
-  const std::int64_t head = file.config.head_dim, first = row - row % head;
-  for (std::int64_t i = 0; i < head; ++i)
-    if (interleaved_source_row(first + i, head, rotary_width(file.config)) == row) return first + i;
-  return row;
+Mapping mapping_of(const Model& file, const Model& expected, std::size_t file_weight, std::size_t expected_weight) {
+  const bool made = file.checkpoint->format == CheckpointFormat::kGguf && expected.checkpoint->format != CheckpointFormat::kGguf;
+  const bool unmade = file.checkpoint->format != CheckpointFormat::kGguf && expected.checkpoint->format == CheckpointFormat::kGguf;
+  if ((!made && !unmade) || !file.architecture->decoder || !expected.architecture->decoder) return {};
+  const Model& folder = made ? expected : file;
+  const WeightChange change = gguf_weight_changes(folder, *(made ? file : expected).architecture->decoder)[made ? expected_weight : file_weight];
+  Mapping mapping{.rows = {}, .added = static_cast<double>(made ? change.added : -change.added)};
+  if (change.order == RowOrder::kSame) return mapping;
+  const std::int64_t rows = folder.graph.weights[made ? expected_weight : file_weight].shape.front();
+  mapping.rows.resize(static_cast<std::size_t>(rows));
+  for (std::int64_t row = 0; row < rows; ++row) {
+    const std::int64_t from = source_row(folder.config, change.order, row);
+    mapping.rows[static_cast<std::size_t>(made ? row : from)] = made ? from : row;
+  }
+  return mapping;
 }
 
 class Verifier {
@@ -93,8 +102,9 @@ class Verifier {
       const std::string& name = expected_->graph.weights[i].name;
       RETORT_CHECK(job.check(name));
       job.report({static_cast<double>(i), static_cast<double>(expected_->weights.size()), "tensors", "comparing " + name});
-      const WeightHandle& written = file_->weights[static_cast<std::size_t>(file_->find_weight(name))];
-      const double error = compare(name, written, expected_->weights[i]);
+      const auto place = static_cast<std::size_t>(file_->find_weight(name));
+      const WeightHandle& written = file_->weights[place];
+      const double error = compare(written, expected_->weights[i], mapping_of(*file_, *expected_, place, i));
       const bool same_kind = written.type == expected_->weights[i].type || lossless(expected_->weights[i].type, written.type);
       if (error == 0) ++equal;
       else if (same_kind) different = name;
@@ -119,34 +129,34 @@ class Verifier {
   }
 
   // 0 when all rows hold the same values; else sqrt(Σ(w-ŵ)² / Σw²). NaN counts as a difference.
-  double compare(std::string_view name, const WeightHandle& written, const WeightHandle& wanted) const {
+  static double compare(const WeightHandle& written, const WeightHandle& wanted, const Mapping& mapping) {
     const auto columns = static_cast<std::size_t>(wanted.shape.back());
-    const std::int64_t rows = wanted.shape.size() > 1 ? wanted.shape.front() : 1;
     const bool vector = wanted.shape.size() == 1;
+    const std::int64_t rows = vector ? 1 : wanted.shape.front();
     const auto left_whole = in_one_piece(written), right_whole = in_one_piece(wanted);
     if (!left_whole.ok() || !right_whole.ok()) return NAN;
+    const bool plain = written.type == wanted.type && wanted.row_scales.empty() && mapping.added == 0 && (!vector || mapping.rows.empty());
     std::vector<float> a(columns), b(columns);
     double difference = 0, sum = 0;
     for (std::int64_t row = 0; row < rows; ++row) {
-      const std::int64_t from = vector ? row : expected_row(*file_, *expected_, name, row);
-      const std::byte* left = left_whole->data.data() + static_cast<std::size_t>(row) * kernels::row_bytes(written.type, columns);
-      const std::byte* right = right_whole->data.data() + static_cast<std::size_t>(from) * kernels::row_bytes(wanted.type, columns);
-      if (written.type == wanted.type && wanted.row_scales.empty() &&
-          std::memcmp(left, right, kernels::row_bytes(wanted.type, columns)) == 0 && !is_rotary_vector(name, vector)) continue;
-      kernels::traits(written.type).decode(left, a.data(), columns);
-      kernels::traits(wanted.type).decode(right, b.data(), columns);
+      const std::int64_t from = vector || mapping.rows.empty() ? row : mapping.rows[static_cast<std::size_t>(row)];
+      const std::byte* left = left_whole->data.data() + static_cast<std::size_t>(row) * kernels::row_bytes(left_whole->type, columns);
+      const std::byte* right = right_whole->data.data() + static_cast<std::size_t>(from) * kernels::row_bytes(right_whole->type, columns);
+      if (plain && std::memcmp(left, right, kernels::row_bytes(wanted.type, columns)) == 0) continue;
+      kernels::traits(left_whole->type).decode(left, a.data(), columns);
+      kernels::traits(right_whole->type).decode(right, b.data(), columns);
       const float scale = wanted.row_scales.empty() ? 1.0f : wanted.row_scales[static_cast<std::size_t>(from)];
       for (std::size_t i = 0; i < columns; ++i) {
-        // A bias of q or k is a vector whose elements are turned like rows.
-        const std::size_t at = is_rotary_vector(name, vector) ? static_cast<std::size_t>(expected_row(*file_, *expected_, name, static_cast<std::int64_t>(i))) : i;
-        const double x = static_cast<double>(b[at] * scale), delta = static_cast<double>(a[i]) - x;
+        // A bias is a vector whose elements are turned like rows.
+        const std::size_t at = vector && !mapping.rows.empty() ? static_cast<std::size_t>(mapping.rows[i]) : i;
+        // As it is written: added in f32.
+        const double x = static_cast<double>(b[at] * scale + static_cast<float>(mapping.added)), delta = static_cast<double>(a[i]) - x;
         difference += delta * delta;
         sum += x * x;
       }
     }
     return difference == 0 ? 0 : std::sqrt(difference / std::max(sum, 1e-300));
   }
-  static bool is_rotary_vector(std::string_view name, bool vector) noexcept { return vector && is_rotary_input(name); }
 
   void check_tokens() {
     if (!expected_->tokenizer && !file_->tokenizer) return add("tokens", true, "neither has a tokenizer");

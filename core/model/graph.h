@@ -134,12 +134,14 @@ std::int64_t relative_bucket(std::int64_t distance, std::int64_t buckets, std::i
 
 // One architecture: reads its configuration and builds its graph. One file each in architectures/.
 struct Checkpoint;
+struct DecoderTraits;
 struct Architecture {
   std::string id;                               // "llama"
   std::vector<std::string> gguf_names;          // general.architecture values
   std::vector<std::string> class_names;         // "LlamaForCausalLM"
   Result<ModelConfig> (*configure)(const Checkpoint&);
   Result<Graph> (*build)(const ModelConfig&, const Checkpoint&);
+  const DecoderTraits* decoder = nullptr;       // a decoder's tables (architectures/decoder.h)
 };
 const std::vector<Architecture>& architectures();   // explicit list in architectures/registry.cpp
 // Errors: kUnsupported, naming the architecture found and those that run.

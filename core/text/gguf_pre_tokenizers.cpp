@@ -36,7 +36,7 @@ constexpr std::array<Words, 8> kDigitNames = {"smollm", "starcoder", "refact", "
 constexpr std::array<Words, 1> kLlama3Steps = {kLlama3};
 constexpr std::array<Words, 9> kLlama3Names = {"llama-bpe", "llama3", "llama-v3", "falcon3", "falcon-h1", "pixtral",
                                                "midm-2.0", "lfm2", "jina-v5-nano"};
-constexpr std::array<Words, 4> kLlama3LikeNames = {"dbrx", "smaug-bpe", "glm4", "chatglm-bpe"};
+constexpr std::array<Words, 4> kLlama3LikeNames = {"smaug-bpe", "dbrx", "glm4", "chatglm-bpe"};
 constexpr std::array<Words, 1> kQwen2Steps = {kQwen2};
 constexpr std::array<Words, 9> kQwen2Names = {"qwen2", "deepseek-r1-qwen", "kormo", "f2llmv2", "stablelm2", "megrez",
                                               "hunyuan", "solar-open", "grok-2"};
@@ -113,6 +113,15 @@ const GgufPreTokenizer* find_gguf_pre_tokenizer(std::string_view name) noexcept 
   for (const GgufPreTokenizer& entry : kAll)
     if (std::find(entry.names.begin(), entry.names.end(), name) != entry.names.end()) return &entry;
   return nullptr;
+}
+
+const std::string_view kGpt2Words = kGpt2;
+
+std::string_view gguf_pre_tokenizer_name(std::span<const std::string_view> patterns, bool ignore_merges) noexcept {
+  for (const GgufPreTokenizer& entry : kAll)
+    if (entry.ignore_merges == ignore_merges && std::equal(entry.patterns.begin(), entry.patterns.end(), patterns.begin(), patterns.end()))
+      return entry.names.front();
+  return {};
 }
 
 }  // namespace retort::text

@@ -15,5 +15,10 @@ struct GgufPreTokenizer {
 
 // Null for an unknown name.
 const GgufPreTokenizer* find_gguf_pre_tokenizer(std::string_view name) noexcept;
+// The name under which llama.cpp does the same; empty when it has none.
+std::string_view gguf_pre_tokenizer_name(std::span<const std::string_view> patterns, bool ignore_merges) noexcept;
+
+// What GPT-2 split words by: ByteLevel's own expression.
+extern const std::string_view kGpt2Words;
 
 }  // namespace retort::text

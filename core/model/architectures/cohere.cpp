@@ -35,15 +35,10 @@ constexpr DecoderTraits kTraits = {.id = "cohere", .counts = counts::kUsual, .pa
                                    .epsilon_otherwise = 1e-5, .layer_norm = true, .theta_otherwise = 500000,
                                    .gguf_interleaved = true, .folder_interleaved = true, .adjust = adjust};
 
-Result<ModelConfig> configure(const Checkpoint& checkpoint) { return configure_decoder(kTraits, checkpoint); }
-Result<Graph> build(const ModelConfig& config, const Checkpoint& checkpoint) {
-  return build_decoder(kTraits, config, checkpoint);
-}
-
 }  // namespace
 
 Architecture cohere_architecture() {
-  return {"cohere", {"command-r"}, {"CohereForCausalLM", "cohere"}, configure, build};
+  return decoder_architecture<kTraits>({"command-r"}, {"CohereForCausalLM", "cohere"});
 }
 
 }  // namespace retort

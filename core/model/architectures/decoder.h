@@ -91,6 +91,7 @@ struct DecoderTraits {
   bool folder_interleaved = false;
   QkvOrder folder_qkv = QkvOrder::kConcatenated;
   std::string_view folder_prefix = "model.";   // folders of the bare decoder lack it
+  std::string_view gguf_as = "";        // general.architecture of the files that are written, where it isn't the model's own
   // What the tables can't say: layer patterns, values made of others. Last of all.
   Result<void> (*adjust)(const ConfigSource& source, ModelConfig& config) = nullptr;
 };

@@ -5,6 +5,18 @@
 
 #include "core/model/architectures/decoder.h"
 
+namespace retort {
+
+// A registry's line for a decoder that its tables describe whole.
+template <const DecoderTraits& traits>
+Architecture decoder_architecture(std::vector<std::string> gguf_names, std::vector<std::string> class_names) {
+  return {std::string(traits.id), std::move(gguf_names), std::move(class_names),
+          [](const Checkpoint& checkpoint) { return configure_decoder(traits, checkpoint); },
+          [](const ModelConfig& config, const Checkpoint& checkpoint) { return build_decoder(traits, config, checkpoint); }, &traits};
+}
+
+}  // namespace retort
+
 namespace retort::parts {
 
 inline constexpr PartRow kEmbedding{Part::kEmbedding, "token_embd", "model.embed_tokens", Dim::kVocabulary, Dim::kHidden};

@@ -32,15 +32,10 @@ constexpr DecoderTraits kTraits = {.id = "gemma", .counts = counts::kUsual, .par
                                    .refused = kRefused, .activation_otherwise = "gelu_pytorch_tanh",
                                    .folder_norm_offset = 1, .adjust = adjust};
 
-Result<ModelConfig> configure(const Checkpoint& checkpoint) { return configure_decoder(kTraits, checkpoint); }
-Result<Graph> build(const ModelConfig& config, const Checkpoint& checkpoint) {
-  return build_decoder(kTraits, config, checkpoint);
-}
-
 }  // namespace
 
 Architecture gemma_architecture() {
-  return {"gemma", {"gemma"}, {"GemmaForCausalLM", "gemma"}, configure, build};
+  return decoder_architecture<kTraits>({"gemma"}, {"GemmaForCausalLM", "gemma"});
 }
 
 }  // namespace retort

@@ -42,15 +42,10 @@ constexpr DecoderTraits kTraits = {.id = "gemma2", .counts = counts::kSliding, .
                                    .flags = kFlags, .refused = kRefused, .activation = {"hidden_activation", ""},
                                    .activation_otherwise = "gelu_pytorch_tanh", .folder_norm_offset = 1, .adjust = adjust};
 
-Result<ModelConfig> configure(const Checkpoint& checkpoint) { return configure_decoder(kTraits, checkpoint); }
-Result<Graph> build(const ModelConfig& config, const Checkpoint& checkpoint) {
-  return build_decoder(kTraits, config, checkpoint);
-}
-
 }  // namespace
 
 Architecture gemma2_architecture() {
-  return {"gemma2", {"gemma2"}, {"Gemma2ForCausalLM", "gemma2"}, configure, build};
+  return decoder_architecture<kTraits>({"gemma2"}, {"Gemma2ForCausalLM", "gemma2"});
 }
 
 }  // namespace retort

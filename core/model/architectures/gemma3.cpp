@@ -50,15 +50,10 @@ constexpr DecoderTraits kTraits = {.id = "gemma3", .counts = counts::kSliding, .
                                    .activation_otherwise = "gelu_pytorch_tanh", .folder_norm_offset = 1,
                                    .theta_otherwise = 1e6, .adjust = adjust};
 
-Result<ModelConfig> configure(const Checkpoint& checkpoint) { return configure_decoder(kTraits, checkpoint); }
-Result<Graph> build(const ModelConfig& config, const Checkpoint& checkpoint) {
-  return build_decoder(kTraits, config, checkpoint);
-}
-
 }  // namespace
 
 Architecture gemma3_architecture() {
-  return {"gemma3", {"gemma3"}, {"Gemma3ForCausalLM", "gemma3_text"}, configure, build};
+  return decoder_architecture<kTraits>({"gemma3"}, {"Gemma3ForCausalLM", "gemma3_text"});
 }
 
 }  // namespace retort

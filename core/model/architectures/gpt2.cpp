@@ -50,15 +50,10 @@ constexpr DecoderTraits kTraits = {.id = "gpt2", .counts = kCounts, .parts = kPa
                                    .activation_otherwise = "gelu_new", .layer_norm = true, .rotary = false,
                                    .folder_prefix = "transformer.", .adjust = adjust};
 
-Result<ModelConfig> configure(const Checkpoint& checkpoint) { return configure_decoder(kTraits, checkpoint); }
-Result<Graph> build(const ModelConfig& config, const Checkpoint& checkpoint) {
-  return build_decoder(kTraits, config, checkpoint);
-}
-
 }  // namespace
 
 Architecture gpt2_architecture() {
-  return {"gpt2", {"gpt2"}, {"GPT2LMHeadModel", "gpt2"}, configure, build};
+  return decoder_architecture<kTraits>({"gpt2"}, {"GPT2LMHeadModel", "gpt2"});
 }
 
 }  // namespace retort

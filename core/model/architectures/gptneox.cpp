@@ -34,15 +34,10 @@ constexpr DecoderTraits kTraits = {.id = "gptneox", .counts = counts::kUsual, .p
                                    .rotary_part_otherwise = 0.25, .folder_qkv = QkvOrder::kPerHead,
                                    .folder_prefix = "gpt_neox."};
 
-Result<ModelConfig> configure(const Checkpoint& checkpoint) { return configure_decoder(kTraits, checkpoint); }
-Result<Graph> build(const ModelConfig& config, const Checkpoint& checkpoint) {
-  return build_decoder(kTraits, config, checkpoint);
-}
-
 }  // namespace
 
 Architecture gptneox_architecture() {
-  return {"gptneox", {"gptneox"}, {"GPTNeoXForCausalLM", "gpt_neox"}, configure, build};
+  return decoder_architecture<kTraits>({"gptneox"}, {"GPTNeoXForCausalLM", "gpt_neox"});
 }
 
 }  // namespace retort

@@ -30,15 +30,10 @@ Result<void> adjust(const ConfigSource& source, ModelConfig& config) {
 constexpr DecoderTraits kTraits = {.id = "granite", .counts = counts::kUsual, .parts = kParts, .numbers = kNumbers,
                                    .flags = kFlags,  .gguf_interleaved = true, .adjust = adjust};
 
-Result<ModelConfig> configure(const Checkpoint& checkpoint) { return configure_decoder(kTraits, checkpoint); }
-Result<Graph> build(const ModelConfig& config, const Checkpoint& checkpoint) {
-  return build_decoder(kTraits, config, checkpoint);
-}
-
 }  // namespace
 
 Architecture granite_architecture() {
-  return {"granite", {"granite"}, {"GraniteForCausalLM", "granite"}, configure, build};
+  return decoder_architecture<kTraits>({"granite"}, {"GraniteForCausalLM", "granite"});
 }
 
 }  // namespace retort

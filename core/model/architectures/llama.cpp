@@ -52,15 +52,10 @@ Result<void> adjust(const ConfigSource&, ModelConfig& config) {
 constexpr DecoderTraits kTraits = {.id = "llama", .counts = kCounts, .parts = kParts, .flags = kFlags, .refused = kRefused,
                                    .gguf_interleaved = true, .adjust = adjust};
 
-Result<ModelConfig> configure(const Checkpoint& checkpoint) { return configure_decoder(kTraits, checkpoint); }
-Result<Graph> build(const ModelConfig& config, const Checkpoint& checkpoint) {
-  return build_decoder(kTraits, config, checkpoint);
-}
-
 }  // namespace
 
 Architecture llama_architecture() {
-  return {"llama", {"llama"}, {"LlamaForCausalLM", "llama"}, configure, build};
+  return decoder_architecture<kTraits>({"llama"}, {"LlamaForCausalLM", "llama"});
 }
 
 }  // namespace retort

@@ -14,17 +14,12 @@ constexpr std::array kParts = {
 constexpr std::array kFlags = {flags::kTied};
 
 constexpr DecoderTraits kTraits = {.id = "mistral", .counts = counts::kSliding, .parts = kParts, .flags = kFlags,
-                                    .gguf_interleaved = true};
-
-Result<ModelConfig> configure(const Checkpoint& checkpoint) { return configure_decoder(kTraits, checkpoint); }
-Result<Graph> build(const ModelConfig& config, const Checkpoint& checkpoint) {
-  return build_decoder(kTraits, config, checkpoint);
-}
+                                    .gguf_interleaved = true, .gguf_as = "llama"};
 
 }  // namespace
 
 Architecture mistral_architecture() {
-  return {"mistral", {"mistral"}, {"MistralForCausalLM", "mistral"}, configure, build};
+  return decoder_architecture<kTraits>({"mistral"}, {"MistralForCausalLM", "mistral"});
 }
 
 }  // namespace retort

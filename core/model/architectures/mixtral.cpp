@@ -28,18 +28,13 @@ Result<void> adjust(const ConfigSource&, ModelConfig& config) {
 }
 
 constexpr DecoderTraits kTraits = {.id = "mixtral", .counts = kCounts, .parts = kParts, .flags = kFlags, 
-                                   .epsilon_otherwise = 1e-5, .theta_otherwise = 1e6, .gguf_interleaved = true,
+                                   .epsilon_otherwise = 1e-5, .theta_otherwise = 1e6, .gguf_interleaved = true, .gguf_as = "llama",
                                    .adjust = adjust};
-
-Result<ModelConfig> configure(const Checkpoint& checkpoint) { return configure_decoder(kTraits, checkpoint); }
-Result<Graph> build(const ModelConfig& config, const Checkpoint& checkpoint) {
-  return build_decoder(kTraits, config, checkpoint);
-}
 
 }  // namespace
 
 Architecture mixtral_architecture() {
-  return {"mixtral", {}, {"MixtralForCausalLM", "mixtral"}, configure, build};
+  return decoder_architecture<kTraits>({}, {"MixtralForCausalLM", "mixtral"});
 }
 
 }  // namespace retort

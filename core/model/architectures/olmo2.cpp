@@ -25,15 +25,10 @@ constexpr std::array kFlags = {flags::kTied, flags::kAttentionBias, flags::kAtte
 constexpr DecoderTraits kTraits = {.id = "olmo2", .counts = counts::kUsual, .parts = kParts, .flags = kFlags,
                                     .epsilon_otherwise = 1e-5};
 
-Result<ModelConfig> configure(const Checkpoint& checkpoint) { return configure_decoder(kTraits, checkpoint); }
-Result<Graph> build(const ModelConfig& config, const Checkpoint& checkpoint) {
-  return build_decoder(kTraits, config, checkpoint);
-}
-
 }  // namespace
 
 Architecture olmo2_architecture() {
-  return {"olmo2", {"olmo2"}, {"Olmo2ForCausalLM", "olmo2"}, configure, build};
+  return decoder_architecture<kTraits>({"olmo2"}, {"Olmo2ForCausalLM", "olmo2"});
 }
 
 }  // namespace retort

@@ -29,15 +29,10 @@ constexpr DecoderTraits kTraits = {.id = "phi2", .counts = counts::kUsual, .part
                                    .epsilon_otherwise = 1e-5, .activation_otherwise = "gelu_new", .layer_norm = true,
                                    .rotary_part_otherwise = 0.5, .adjust = adjust};
 
-Result<ModelConfig> configure(const Checkpoint& checkpoint) { return configure_decoder(kTraits, checkpoint); }
-Result<Graph> build(const ModelConfig& config, const Checkpoint& checkpoint) {
-  return build_decoder(kTraits, config, checkpoint);
-}
-
 }  // namespace
 
 Architecture phi2_architecture() {
-  return {"phi2", {"phi2"}, {"PhiForCausalLM", "phi"}, configure, build};
+  return decoder_architecture<kTraits>({"phi2"}, {"PhiForCausalLM", "phi"});
 }
 
 }  // namespace retort

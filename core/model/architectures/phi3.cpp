@@ -18,15 +18,10 @@ constexpr std::array kFlags = {flags::kTied};
 constexpr DecoderTraits kTraits = {.id = "phi3", .counts = counts::kSliding, .parts = kParts, .flags = kFlags,
                                     .epsilon_otherwise = 1e-5};
 
-Result<ModelConfig> configure(const Checkpoint& checkpoint) { return configure_decoder(kTraits, checkpoint); }
-Result<Graph> build(const ModelConfig& config, const Checkpoint& checkpoint) {
-  return build_decoder(kTraits, config, checkpoint);
-}
-
 }  // namespace
 
 Architecture phi3_architecture() {
-  return {"phi3", {"phi3"}, {"Phi3ForCausalLM", "phi3"}, configure, build};
+  return decoder_architecture<kTraits>({"phi3"}, {"Phi3ForCausalLM", "phi3"});
 }
 
 }  // namespace retort

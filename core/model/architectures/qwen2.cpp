@@ -16,15 +16,10 @@ constexpr std::array kFlags = {flags::kTied};
 constexpr DecoderTraits kTraits = {.id = "qwen2", .counts = counts::kSliding, .parts = kParts, .flags = kFlags,
                                     .adjust = read_qwen_window};
 
-Result<ModelConfig> configure(const Checkpoint& checkpoint) { return configure_decoder(kTraits, checkpoint); }
-Result<Graph> build(const ModelConfig& config, const Checkpoint& checkpoint) {
-  return build_decoder(kTraits, config, checkpoint);
-}
-
 }  // namespace
 
 Architecture qwen2_architecture() {
-  return {"qwen2", {"qwen2"}, {"Qwen2ForCausalLM", "qwen2"}, configure, build};
+  return decoder_architecture<kTraits>({"qwen2"}, {"Qwen2ForCausalLM", "qwen2"});
 }
 
 }  // namespace retort

@@ -48,15 +48,10 @@ Result<void> adjust(const ConfigSource& source, ModelConfig& config) {
 constexpr DecoderTraits kTraits = {.id = "qwen2moe", .counts = kCounts, .parts = kParts, .flags = kFlags, 
                                    .adjust = adjust};
 
-Result<ModelConfig> configure(const Checkpoint& checkpoint) { return configure_decoder(kTraits, checkpoint); }
-Result<Graph> build(const ModelConfig& config, const Checkpoint& checkpoint) {
-  return build_decoder(kTraits, config, checkpoint);
-}
-
 }  // namespace
 
 Architecture qwen2_moe_architecture() {
-  return {"qwen2moe", {"qwen2moe"}, {"Qwen2MoeForCausalLM", "qwen2_moe"}, configure, build};
+  return decoder_architecture<kTraits>({"qwen2moe"}, {"Qwen2MoeForCausalLM", "qwen2_moe"});
 }
 
 }  // namespace retort

@@ -17,15 +17,10 @@ constexpr std::array kFlags = {flags::kTied, flags::kAttentionBias, flags::kAtte
 constexpr DecoderTraits kTraits = {.id = "qwen3", .counts = counts::kSliding, .parts = kParts, .flags = kFlags,
                                     .adjust = read_qwen_window};
 
-Result<ModelConfig> configure(const Checkpoint& checkpoint) { return configure_decoder(kTraits, checkpoint); }
-Result<Graph> build(const ModelConfig& config, const Checkpoint& checkpoint) {
-  return build_decoder(kTraits, config, checkpoint);
-}
-
 }  // namespace
 
 Architecture qwen3_architecture() {
-  return {"qwen3", {"qwen3"}, {"Qwen3ForCausalLM", "qwen3"}, configure, build};
+  return decoder_architecture<kTraits>({"qwen3"}, {"Qwen3ForCausalLM", "qwen3"});
 }
 
 }  // namespace retort

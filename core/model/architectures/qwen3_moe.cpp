@@ -42,15 +42,10 @@ Result<void> adjust(const ConfigSource& source, ModelConfig& config) {
 constexpr DecoderTraits kTraits = {.id = "qwen3moe", .counts = kCounts, .parts = kParts, .flags = kFlags, 
                                    .adjust = adjust};
 
-Result<ModelConfig> configure(const Checkpoint& checkpoint) { return configure_decoder(kTraits, checkpoint); }
-Result<Graph> build(const ModelConfig& config, const Checkpoint& checkpoint) {
-  return build_decoder(kTraits, config, checkpoint);
-}
-
 }  // namespace
 
 Architecture qwen3_moe_architecture() {
-  return {"qwen3moe", {"qwen3moe"}, {"Qwen3MoeForCausalLM", "qwen3_moe"}, configure, build};
+  return decoder_architecture<kTraits>({"qwen3moe"}, {"Qwen3MoeForCausalLM", "qwen3_moe"});
 }
 
 }  // namespace retort

@@ -137,6 +137,8 @@ Result<void> read_gguf(const ConfigSource& source, const ModelConfig& config, co
   double attention = 1;
   RETORT_CHECK(read_into(source, {"", "rope.scaling.attn_factor"}, attention));
   const std::int64_t half = rope.rotary / 2;
+  // Phi-3's files don't name the kind: the factors are there.
+  if (!type && checkpoint.find("rope_factors_long.weight")) rope.scaling = RopeScaling::kLongRope;
   RETORT_TRY(rope.frequency_factors, factor_tensor(checkpoint, "rope_freqs.weight", half));
   if (rope.scaling == RopeScaling::kLongRope) {
     RETORT_TRY(const auto shorts, factor_tensor(checkpoint, "rope_factors_short.weight", half));

@@ -36,15 +36,10 @@ Result<void> adjust(const ConfigSource& source, ModelConfig& config) {
 constexpr DecoderTraits kTraits = {.id = "smollm3", .counts = counts::kSliding, .parts = kParts, .flags = kFlags,
                                     .theta_otherwise = 2e6, .gguf_interleaved = true, .adjust = adjust};
 
-Result<ModelConfig> configure(const Checkpoint& checkpoint) { return configure_decoder(kTraits, checkpoint); }
-Result<Graph> build(const ModelConfig& config, const Checkpoint& checkpoint) {
-  return build_decoder(kTraits, config, checkpoint);
-}
-
 }  // namespace
 
 Architecture smollm3_architecture() {
-  return {"smollm3", {"smollm3"}, {"SmolLM3ForCausalLM", "smollm3"}, configure, build};
+  return decoder_architecture<kTraits>({"smollm3"}, {"SmolLM3ForCausalLM", "smollm3"});
 }
 
 }  // namespace retort

@@ -25,15 +25,10 @@ constexpr DecoderTraits kTraits = {.id = "stablelm", .counts = counts::kUsual, .
                                    .refused = kRefused, .epsilon = {"layer_norm_eps", "attention.layer_norm_epsilon"},
                                    .epsilon_otherwise = 1e-5, .layer_norm = true, .rotary_part_otherwise = 0.25};
 
-Result<ModelConfig> configure(const Checkpoint& checkpoint) { return configure_decoder(kTraits, checkpoint); }
-Result<Graph> build(const ModelConfig& config, const Checkpoint& checkpoint) {
-  return build_decoder(kTraits, config, checkpoint);
-}
-
 }  // namespace
 
 Architecture stablelm_architecture() {
-  return {"stablelm", {"stablelm"}, {"StableLmForCausalLM", "StableLMEpochForCausalLM", "stablelm"}, configure, build};
+  return decoder_architecture<kTraits>({"stablelm"}, {"StableLmForCausalLM", "StableLMEpochForCausalLM", "stablelm"});
 }
 
 }  // namespace retort

@@ -22,15 +22,10 @@ constexpr DecoderTraits kTraits = {.id = "starcoder2", .counts = counts::kSlidin
                                    .epsilon_otherwise = 1e-5, .activation_otherwise = "gelu_pytorch_tanh",
                                    .layer_norm = true};
 
-Result<ModelConfig> configure(const Checkpoint& checkpoint) { return configure_decoder(kTraits, checkpoint); }
-Result<Graph> build(const ModelConfig& config, const Checkpoint& checkpoint) {
-  return build_decoder(kTraits, config, checkpoint);
-}
-
 }  // namespace
 
 Architecture starcoder2_architecture() {
-  return {"starcoder2", {"starcoder2"}, {"Starcoder2ForCausalLM", "starcoder2"}, configure, build};
+  return decoder_architecture<kTraits>({"starcoder2"}, {"Starcoder2ForCausalLM", "starcoder2"});
 }
 
 }  // namespace retort
