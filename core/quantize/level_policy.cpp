@@ -54,12 +54,10 @@ constexpr std::array kRules = {
 
     Rule{"Q5_K_M", Role::kValue, Where::kMoreBits, Given::kAnything, kQ6_K},
     Rule{"Q5_K_M", Role::kDown, Where::kMoreBits, Given::kAnything, kQ6_K},
-    Rule{"Q5_K_M", Role::kQkv, Where::kEverywhere, Given::kAnything, kQ6_K},
 
     Rule{"Q4_K_M", Role::kValue, Where::kMoreBits, Given::kAnything, kQ6_K},
     Rule{"Q4_K_M", Role::kValue, Where::kEverywhere, Given::kSeventyBillion, kQ5_K},
     Rule{"Q4_K_M", Role::kDown, Where::kMoreBits, Given::kAnything, kQ6_K},
-    Rule{"Q4_K_M", Role::kQkv, Where::kEverywhere, Given::kAnything, kQ5_K},
 
     // With importance the first layers' down projections get a minimum: they can go astray without one.
     Rule{"Q4_0", Role::kDown, Where::kFirstEighth, Given::kImportance, kQ4_1},
@@ -70,7 +68,6 @@ constexpr std::array kRules = {
     Rule{"Q3_K_M", Role::kDown, Where::kFirstSixteenth, Given::kAnything, kQ5_K},
     Rule{"Q3_K_M", Role::kDown, Where::kEverywhere, Given::kAnything, kQ4_K},
     Rule{"Q3_K_M", Role::kAttentionOutput, Where::kEverywhere, Given::kAnything, kQ4_K},
-    Rule{"Q3_K_M", Role::kQkv, Where::kEverywhere, Given::kAnything, kQ4_K},
 
     Rule{"Q2_K", Role::kValue, Where::kEverywhere, Given::kSeventyBillion, kQ5_K},
     Rule{"Q2_K", Role::kValue, Where::kEverywhere, Given::kManyShareOneHead, kQ4_K},
@@ -129,8 +126,8 @@ Role role_of(std::string_view name, bool tied) noexcept {
   if (name == "output.weight") return Role::kHead;
   if (name == "token_embd.weight") return tied ? Role::kHead : Role::kEmbedding;
   if (has("attn_k.weight")) return Role::kKey;
-  if (has("attn_v.weight")) return Role::kValue;
-  if (has("attn_qkv.weight")) return Role::kQkv;
+  // The values' bits go to all of a fused q, k, v.
+  if (has("attn_v.weight") || has("attn_qkv.weight")) return Role::kValue;
   if (has("attn_output.weight")) return Role::kAttentionOutput;
   if (has("ffn_down")) return Role::kDown;
   return Role::kOther;

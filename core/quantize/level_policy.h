@@ -10,7 +10,7 @@
 namespace retort {
 
 // What the weights of a model are for, as far as mixes tell them apart.
-enum class Role : std::uint8_t { kEmbedding, kHead, kKey, kValue, kQkv, kAttentionOutput, kDown, kOther };
+enum class Role : std::uint8_t { kEmbedding, kHead, kKey, kValue, kAttentionOutput, kDown, kOther };
 
 // `tied`: the embedding is the head too, and is treated as one.
 Role role_of(std::string_view name, bool tied) noexcept;
