@@ -112,16 +112,23 @@ class Peer:
             add_tokens(folder / "tokenizer.json", ["<unk>", "<s>", "</s>", "<|endoftext|>"])
         return folder
 
+    def perplexity(self, path):
+        chunks = self.options.chunks
+        for _ in range(5):   # its last lines are lost now and then
+            out = self.run("llama-perplexity", "-m", self.inside(path), "-f", self.inside(self.options.text), "-c", "512", "-b", "512", "--chunks", chunks)
+            found = re.search(rf"\[{chunks}\]([0-9.]+),", out)
+            if found:
+                return float(found.group(1))
+        raise RuntimeError("llama-perplexity prints no result")
+
     def compare(self, name):
         folder = self.make(name)
         f16, ours, theirs = (self.work / f"{name}.{kind}.gguf" for kind in ("f16", "ours", "theirs"))
         self.retort("quantize", folder, "--type", "F16", "-o", f16)
         self.retort("quantize", folder, "--type", "Q4_K_M", "-o", ours)
-        chunks = str(self.options.chunks)
-        mine = self.retort("eval", folder, "--task", "perplexity", "--data", self.options.text, "--context", "512", "--chunks", chunks,
+        mine = self.retort("eval", folder, "--task", "perplexity", "--data", self.options.text, "--context", "512", "--chunks", self.options.chunks,
                            "--activations", "f32")["perplexity"]["value"]
-        out = self.run("llama-perplexity", "-m", self.inside(f16), "-f", self.inside(self.options.text), "-c", "512", "-b", "512", "--chunks", chunks)
-        peer = float(re.findall(r"\[\d+\]([0-9.]+),", out)[-1])   # the last line, which sums up, is lost now and then
+        peer = self.perplexity(f16)
         self.run("llama-quantize", self.inside(f16), self.inside(theirs), "Q4_K_M", "2")
         left, right = self.types(ours), self.types(theirs)
         other = [f"{n} {left.get(n)}/{right.get(n)}" for n in sorted(set(left) | set(right)) if left.get(n) != right.get(n)]
