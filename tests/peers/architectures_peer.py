@@ -6,8 +6,8 @@
         --tokenizer FOLDER_WITH_TOKENIZER_JSON --work /tmp/peer/architectures --text TEXT [--chunks 4] [NAME …]
 
 Each model (transformers, hidden 256, four layers, a byte-level tokenizer, weights wide enough that a wrong row order, norm or scale
-moves the loss by far more than the tolerance) is written by Retort as F16 and as Q4_K_M. Compared: llama-perplexity of the F16 file
-against Retort's of the folder, and the type of each tensor of our Q4_K_M against llama-quantize's of our F16 file. `--root` and
+moves the loss by far more than the tolerance) is written by Retort as it is (F32) and as Q4_K_M. Compared: llama-perplexity of the F32
+file against Retort's of the folder, and the type of each tensor of our Q4_K_M against llama-quantize's of our F32 file. `--root` and
 `--seen-as` as in quantize_peer.py; TEXT must lie where llama.cpp sees it. Exit code 1 when anything differs.
 """
 import argparse
@@ -22,7 +22,7 @@ import sys
 import torch
 import transformers as t
 
-TOLERANCE = 0.002   # llama.cpp computes in f16 and keeps its cache in it
+TOLERANCE = 0.00005   # weights and cache in f32 on both sides: what is left is the order of sums
 BASE = dict(hidden_size=256, intermediate_size=512, num_hidden_layers=4, num_attention_heads=4, max_position_embeddings=1024,
             bos_token_id=1, eos_token_id=2, pad_token_id=0, initializer_range=0.08)
 GROUPED = dict(BASE, num_key_value_heads=2)
@@ -99,7 +99,7 @@ class Peer:
         model_class, config_class, options = MODELS[name]
         torch.manual_seed(7)
         vocabulary = 64 * -(-(8 + len(t.PreTrainedTokenizerFast(tokenizer_file=f"{self.options.tokenizer}/tokenizer.json"))) // 64)
-        model = model_class(config_class(vocab_size=vocabulary, **options)).half()
+        model = model_class(config_class(vocab_size=vocabulary, **options))
         with torch.no_grad():   # norms and biases that are all ones and zeros would hide mistakes
             for key, value in model.named_parameters():
                 if value.ndim == 1:
@@ -115,7 +115,8 @@ class Peer:
     def perplexity(self, path):
         chunks = self.options.chunks
         for _ in range(5):   # its last lines are lost now and then
-            out = self.run("llama-perplexity", "-m", self.inside(path), "-f", self.inside(self.options.text), "-c", "512", "-b", "512", "--chunks", chunks)
+            out = self.run("llama-perplexity", "-m", self.inside(path), "-f", self.inside(self.options.text), "-c", "512", "-b", "512", "--chunks", chunks,
+                           "-ctk", "f32", "-ctv", "f32")
             found = re.search(rf"\[{chunks}\]([0-9.]+),", out)
             if found:
                 return float(found.group(1))
@@ -123,13 +124,13 @@ class Peer:
 
     def compare(self, name):
         folder = self.make(name)
-        f16, ours, theirs = (self.work / f"{name}.{kind}.gguf" for kind in ("f16", "ours", "theirs"))
-        self.retort("quantize", folder, "--type", "F16", "-o", f16)
+        f32, ours, theirs = (self.work / f"{name}.{kind}.gguf" for kind in ("f32", "ours", "theirs"))
+        self.retort("export", folder, "-o", f32)
         self.retort("quantize", folder, "--type", "Q4_K_M", "-o", ours)
         mine = self.retort("eval", folder, "--task", "perplexity", "--data", self.options.text, "--context", "512", "--chunks", self.options.chunks,
                            "--activations", "f32")["perplexity"]["value"]
-        peer = self.perplexity(f16)
-        self.run("llama-quantize", self.inside(f16), self.inside(theirs), "Q4_K_M", "2")
+        peer = self.perplexity(f32)
+        self.run("llama-quantize", self.inside(f32), self.inside(theirs), "Q4_K_M", "2")
         left, right = self.types(ours), self.types(theirs)
         other = [f"{n} {left.get(n)}/{right.get(n)}" for n in sorted(set(left) | set(right)) if left.get(n) != right.get(n)]
         apart = mine / peer - 1
