@@ -148,7 +148,7 @@ Result<void> run(const Options& options, Context& context) {
     double done = 0;
     for (const TensorEntry& tensor : checkpoint->tensors) {
       context.job.report({done, static_cast<double>(checkpoint->tensor_bytes()), "bytes", "reading " + tensor.name});
-      RETORT_TRY(auto row, tensor_statistics(tensor, context.job));
+      RETORT_TRY(auto row, tensor_statistics(tensor, context.job.with_progress({})));
       statistics.push_back(std::move(row));
       done += static_cast<double>(tensor.stored_bytes());
     }

@@ -1,7 +1,6 @@
 #include "core/model/inspect.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "core/measure/hardware.h"
 #include "core/model/architectures/config_source.h"
@@ -95,83 +94,6 @@ Result<Inspection> inspect_checkpoint(std::shared_ptr<const Checkpoint> checkpoi
 Result<Inspection> inspect(const std::filesystem::path& path, const InspectOptions& options) {
   RETORT_TRY(auto checkpoint, open_checkpoint(path));
   return inspect_checkpoint(std::move(checkpoint), options);
-}
-
-namespace {
-
-// Calls `each` with decoded pieces of the tensor, in order.
-template <class Each>
-Result<void> decode_pieces(const TensorEntry& tensor, const JobContext& job, const Each& each) {
-  constexpr std::size_t kPiece = 1u << 16;   // a multiple of every block size
-  const auto& type = kernels::traits(tensor.type);
-  const auto elements = static_cast<std::size_t>(tensor.elements());
-  std::vector<float> values(std::min(kPiece, elements));
-  if (tensor.coded) {
-    const std::int64_t columns = tensor.columns(), step = std::max<std::int64_t>(1, static_cast<std::int64_t>(kPiece) / columns);
-    values.resize(static_cast<std::size_t>(std::min(step, tensor.rows()) * columns));
-    for (std::int64_t row = 0; row < tensor.rows(); row += step) {
-      RETORT_CHECK(job.check(tensor.name));
-      const std::int64_t rows = std::min(step, tensor.rows() - row);
-      tensor.decode_rows(row, rows, values.data());
-      each(std::span<const float>(values.data(), static_cast<std::size_t>(rows * columns)));
-    }
-    return {};
-  }
-  for (std::size_t at = 0; at < elements; at += kPiece) {
-    RETORT_CHECK(job.check(tensor.name));
-    const std::size_t count = std::min(kPiece, elements - at);
-    type.decode(tensor.data.data() + at / type.block_size * type.block_bytes, values.data(), count);
-    each(std::span<const float>(values.data(), count));
-  }
-  return {};
-}
-
-}  // namespace
-
-Result<TensorStatistics> tensor_statistics(const TensorEntry& tensor, const JobContext& job) {
-  TensorStatistics out;
-  out.name = tensor.name;
-  out.elements = tensor.elements();
-  double sum = 0, minimum = INFINITY, maximum = -INFINITY;
-  RETORT_CHECK(decode_pieces(tensor, job, [&](std::span<const float> values) {
-    for (const float value : values) {
-      if (!std::isfinite(value)) {
-        ++out.non_finite;
-        continue;
-      }
-      const double x = static_cast<double>(value);
-      sum += x;
-      minimum = std::min(minimum, x);
-      maximum = std::max(maximum, x);
-    }
-  }));
-  const std::int64_t finite = out.elements - out.non_finite;
-  if (finite == 0) return out;
-  out.minimum = minimum;
-  out.maximum = maximum;
-  out.mean = sum / static_cast<double>(finite);
-
-  // The second pass has the mean, so that the squares don't cancel.
-  double squares = 0;
-  const double width = maximum - minimum, scale = width > 0 ? static_cast<double>(out.kBins) / width : 0;
-  RETORT_CHECK(decode_pieces(tensor, job, [&](std::span<const float> values) {
-    for (const float value : values) {
-      if (!std::isfinite(value)) continue;
-      const double x = static_cast<double>(value);
-      squares += (x - out.mean) * (x - out.mean);
-      ++out.histogram[std::min(out.kBins - 1, static_cast<std::size_t>((x - minimum) * scale))];
-    }
-  }));
-  out.deviation = std::sqrt(squares / static_cast<double>(finite));
-  if (maximum - out.mean <= 6 * out.deviation && out.mean - minimum <= 6 * out.deviation) return out;
-
-  std::int64_t beyond = 0;
-  RETORT_CHECK(decode_pieces(tensor, job, [&](std::span<const float> values) {
-    for (const float value : values)
-      if (std::isfinite(value) && std::abs(static_cast<double>(value) - out.mean) > 6 * out.deviation) ++beyond;
-  }));
-  out.outliers = static_cast<double>(beyond) / static_cast<double>(finite);
-  return out;
 }
 
 }  // namespace retort

@@ -2,16 +2,15 @@
 // every level with the fallbacks, and whether each fits this machine. `retort inspect` and the Model page show it.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "core/base/job.h"
 #include "core/model/model.h"
 #include "core/model/source_grid.h"
+#include "core/model/tensor_statistics.h"
 
 namespace retort {
 
@@ -57,17 +56,5 @@ struct Inspection {
 // Errors: those of open_checkpoint; kBadShape, kMissingPart and kCorrupt of open_model.
 Result<Inspection> inspect(const std::filesystem::path& path, const InspectOptions& options);
 Result<Inspection> inspect_checkpoint(std::shared_ptr<const Checkpoint> checkpoint, const InspectOptions& options);
-
-struct TensorStatistics {
-  static constexpr std::size_t kBins = 32;
-  std::string name;
-  std::int64_t elements = 0, non_finite = 0;
-  double minimum = 0, maximum = 0, mean = 0, deviation = 0;   // of the finite values
-  double outliers = 0;                                        // share beyond 6 deviations from the mean
-  std::array<std::int64_t, kBins> histogram{};                // equal bins from minimum to maximum
-};
-
-// Reads every value of one tensor. Errors: kCanceled.
-Result<TensorStatistics> tensor_statistics(const TensorEntry& tensor, const JobContext& job);
 
 }  // namespace retort
