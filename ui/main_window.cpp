@@ -135,6 +135,7 @@ void MainWindow::connectServices() {
   connect(&m_study, &StudyService::snapshotChanged, this, &MainWindow::takeSnapshot);
   connect(&m_study, &StudyService::busyChanged, m_top, &TopBar::setBusy);
   connect(&m_study, &StudyService::failed, this, [this](const Failure& failure) {
+    m_model.endPreview();
     m_notice->setRemedy({});
     m_notice->showFailure(failure);
   });
@@ -294,8 +295,12 @@ void MainWindow::openPath(const QString& path) {
   m_notice->hide();
   const QFileInfo file(path);
   if (file.isFile() && file.suffix() == QStringLiteral("retort"))
-    m_study.openStudy(file.absoluteFilePath());
-  else if (m_study.study() && !m_study.snapshot()->source)
+    return m_study.openStudy(file.absoluteFilePath());
+  // Seen at once: a study takes its model in only when it has its digest.
+  showPage(QStringLiteral("model"));
+  if (ModelService::isGraph(path)) return m_model.showGraph(file.absoluteFilePath());
+  m_model.preview(file.absoluteFilePath());
+  if (m_study.study() && !m_study.snapshot()->source)
     m_study.setSource(file.absoluteFilePath());   // the study waits for its model
   else
     m_study.createFromModel(file.absoluteFilePath());

@@ -92,7 +92,7 @@ void MainWindow::askNew() {
 
 void MainWindow::askOpen() {
   const QString path = QFileDialog::getOpenFileName(this, tr("Open a model or a study"), Settings::value(Setting::LastFolder).toString(),
-                                                    tr("Models and studies (*.gguf *.safetensors *.retort);;All files (*)"));
+                                                    tr("Models and studies (*.gguf *.safetensors *.onnx *.retort);;All files (*)"));
   if (path.isEmpty()) return;
   Settings::setValue(Setting::LastFolder, QFileInfo(path).absolutePath());
   openPath(path);
@@ -117,9 +117,8 @@ void MainWindow::openPalette() {
     for (const CandidateInfo& candidate : snapshot->candidates)
       items.push_back({QString::fromStdString(candidate.name), tr("Candidate"),
                        [this, id = candidate.id] { m_selection->setCandidate(id); }});
-  if (const LoadedModelPtr loaded = m_model.loaded())
-    for (const TensorRow& tensor : loaded->tensors)
-      items.push_back({tensor.name, tr("Tensor"), [this, name = tensor.name] { m_selection->setTensor(name); }});
+  for (const TensorRow& tensor : m_model.tensors())
+    items.push_back({tensor.name, tr("Tensor"), [this, name = tensor.name] { m_selection->setTensor(name); }});
   for (const QString& path : Settings::recentStudies())
     items.push_back({QFileInfo(path).completeBaseName(), tr("Recent"), [this, path] { openPath(path); }});
   m_palette->open(std::move(items));

@@ -3,64 +3,19 @@
 #include <chrono>
 #include <filesystem>
 #include <fmt/format.h>
-#include <map>
 #include <nlohmann/json.hpp>
-#include <set>
 
 #include "app/cli/onnx_values.h"
 #include "core/base/error_text.h"
 #include "core/formats/writers.h"
 #include "core/onnx/session.h"
+#include "core/onnx/summary.h"
 
 namespace retort::cli {
 namespace {
 
 using namespace retort::onnx;
 using nlohmann::json;
-
-struct OperatorCount {
-  std::string domain, name;
-  int count = 0;
-  bool supported = false;
-};
-
-// Operators of a graph and of the graphs in its attributes.
-void count_operators(const Graph& graph, std::map<std::pair<std::string, std::string>, int>& counts) {
-  for (const Node& node : graph.nodes) {
-    ++counts[{node.domain, node.op}];
-    for (const Attribute& attribute : node.attributes)
-      for (const auto& inner : attribute.graphs) count_operators(*inner, counts);
-  }
-}
-
-std::vector<OperatorCount> operators_of(const OnnxFile& file) {
-  std::map<std::pair<std::string, std::string>, int> counts;
-  count_operators(file.graph, counts);
-  std::vector<OperatorCount> out;
-  for (const auto& [key, count] : counts) out.push_back({key.first, key.second, count, find_operator(key.first, key.second) != nullptr});
-  std::stable_sort(out.begin(), out.end(), [](const auto& a, const auto& b) { return a.count > b.count; });
-  return out;
-}
-
-// Weights: initializers, and the Constant nodes that other exporters write instead.
-std::vector<StoredTensor> weights_of(const OnnxFile& file) {
-  std::vector<StoredTensor> out = file.graph.tensors;
-  for (const Node& node : file.graph.nodes) {
-    const Attribute* value = node.op == "Constant" ? node.find("value") : nullptr;
-    if (!value || !value->tensor || node.outputs.empty()) continue;
-    out.push_back(*value->tensor);
-    out.back().name = node.outputs.front();
-  }
-  return out;
-}
-
-std::string dimensions(const ValueInfo& value) {
-  if (!value.has_shape) return "of any shape";
-  std::string text;
-  for (std::size_t i = 0; i < value.shape.size(); ++i)
-    text += (i > 0 ? " × " : "") + (value.shape[i] >= 0 ? std::to_string(value.shape[i]) : value.symbols[i].empty() ? "?" : value.symbols[i]);
-  return text.empty() ? "scalar" : text;
-}
 
 json value_json(const ValueInfo& value) {
   json shape = json::array();
@@ -70,30 +25,6 @@ json value_json(const ValueInfo& value) {
     else shape.push_back(value.symbols[i]);
   }
   return {{"name", value.name}, {"type", traits(value.type).plain}, {"shape", value.has_shape ? shape : json()}};
-}
-
-struct Summary {
-  std::vector<StoredTensor> weights;
-  std::vector<OperatorCount> operators;
-  std::vector<Problem> problems;
-  std::vector<const ValueInfo*> inputs;      // without those that are weights
-  std::uint64_t bytes = 0, parameters = 0;
-  bool quantized = false;
-};
-
-Summary summarise(const OnnxFile& file) {
-  Summary out{weights_of(file), operators_of(file), problems_of(file), {}, 0, 0, false};
-  std::set<std::string_view> names;
-  for (const StoredTensor& tensor : out.weights) {
-    out.bytes += tensor.data.size();
-    out.parameters += static_cast<std::uint64_t>(tensor.elements());
-    names.insert(tensor.name);
-  }
-  for (const ValueInfo& input : file.graph.inputs)
-    if (!names.contains(input.name)) out.inputs.push_back(&input);
-  for (const OperatorCount& op : out.operators)
-    out.quantized = out.quantized || op.name == "DequantizeLinear" || op.name.ends_with("Integer") || op.name.starts_with("QLinear");
-  return out;
 }
 
 json to_json(const OnnxFile& file, const Summary& found) {
@@ -110,8 +41,8 @@ json to_json(const OnnxFile& file, const Summary& found) {
   for (const OperatorCount& op : found.operators)
     out["operators"].push_back({{"domain", op.domain}, {"name", op.name}, {"count", op.count}, {"supported", op.supported}});
   for (const Problem& problem : found.problems) out["problems"].push_back({{"operator", problem.op}, {"text", error_text(problem.error)}});
-  for (const StoredTensor& tensor : found.weights)
-    out["tensors"].push_back({{"name", tensor.name}, {"shape", tensor.shape}, {"type", traits(tensor.type).plain}, {"bytes", tensor.data.size()}});
+  for (const auto& [tensor, op, node] : found.weights)
+    out["tensors"].push_back({{"name", tensor.name}, {"shape", tensor.shape}, {"type", traits(tensor.type).plain}, {"bytes", tensor.data.size()}, {"operator", op}});
   return out;
 }
 
@@ -128,7 +59,7 @@ void print_table(const OnnxFile& file, const Summary& found, bool tensors) {
   for (const Problem& problem : found.problems) fmt::print("  {}\n", error_text(problem.error));
   if (!tensors) return;
   fmt::print("\n{:<44} {:>18} {:>5} {:>10}\n", "tensor", "shape", "type", "bytes");
-  for (const StoredTensor& tensor : found.weights)
+  for (const auto& [tensor, op, node] : found.weights)
     fmt::print("{:<44} {:>18} {:>5} {:>10}\n", tensor.name, shape_text(tensor.shape), traits(tensor.type).plain, human_bytes(tensor.data.size()));
 }
 

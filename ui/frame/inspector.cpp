@@ -26,9 +26,15 @@ Inspector::Inspector(Services& services, QWidget* parent) : QScrollArea(parent),
   connect(&services.selection, &Selection::tensorChanged, &services.model, &ModelService::requestStatistics);
   connect(&services.model, &ModelService::loadedChanged, this, again);
   connect(&Theme::instance(), &Theme::changed, this, again);
+  connect(&services.model, &ModelService::graphChanged, this, again);
   connect(&services.model, &ModelService::statisticsReady, this, [this, again](const auto& statistics) {
     m_statistics = statistics;
+    m_readPart = 0;
     again();
+  });
+  connect(&services.model, &ModelService::statisticsProgress, this, [this](const QString& tensor, double part) {
+    m_readPart = part;
+    if (m_services.selection.kind() == Selection::Kind::Tensor && m_services.selection.tensor() == tensor) m_valuesNote->setText(valuesNote(tensor, true));
   });
   refresh();
 }
@@ -84,8 +90,20 @@ void Inspector::build() {
   inside->addWidget(m_histogram);
   inside->addWidget(m_values);
   m_valuesSection = addSection(tr("Values"), values);
+  const auto peaks = [](Sparkline* line, WrappedText*& words) {
+    auto* box = new QWidget;
+    auto* inner = new QVBoxLayout(box);
+    inner->setContentsMargins(0, 0, 0, 0);
+    inner->setSpacing(kGapSmall);
+    words = new WrappedText(Tone::Muted, Theme::instance().font(Theme::Size::Small));
+    inner->addWidget(line);
+    inner->addWidget(words);
+    return box;
+  };
   m_peaks = new Sparkline(tr("Largest magnitude per output row"));
-  m_peaksSection = addSection(tr("Largest magnitude per row"), m_peaks);
+  m_peaksSection = addSection(tr("Largest magnitude per row"), peaks(m_peaks, m_peaksWords));
+  m_columns = new Sparkline(tr("Largest magnitude per input column"));
+  m_columnsSection = addSection(tr("Largest magnitude per column"), peaks(m_columns, m_columnsWords));
   column->addStretch(1);
 }
 
@@ -96,7 +114,7 @@ void Inspector::showSection(const Section& section, bool on, const QString& head
 
 void Inspector::hideAll() {
   for (WrappedText* text : {m_plain, m_note, m_text}) text->hide();
-  for (const Section& section : {m_damageSection, m_fallbackSection, m_recipeSection, m_commandSection, m_provenanceSection, m_valuesSection, m_peaksSection})
+  for (const Section& section : {m_damageSection, m_fallbackSection, m_recipeSection, m_commandSection, m_provenanceSection, m_valuesSection, m_peaksSection, m_columnsSection})
     section.box->hide();
   m_facts->clear();
   m_damage->clear();

@@ -46,6 +46,8 @@ class Inspector : public QScrollArea {
   void showTensor(const QString& name);
   void fillDamage(const QString& name);
   void fillValues(const QString& name, bool known);
+  QString valuesNote(const QString& name, bool known) const;
+  void fillPeaks(Sparkline* line, const std::vector<float>& peaks, const QString& first, const QString& last);
   void showExample();
   void showData(const QString& name);
   void setHead(const QString& kind, const QString& title, const QString& plain);
@@ -54,16 +56,17 @@ class Inspector : public QScrollArea {
 
   Services& m_services;
   SnapshotPtr m_snapshot;
-  std::shared_ptr<const TensorStatistics> m_statistics;
+  TensorStatisticsPtr m_statistics;
+  double m_readPart = 0;                       // of the values, while all are read after a sample
   QString m_shown;                             // what the widgets show, so that equal snapshots fill nothing
   std::deque<std::function<void()>> m_steps;   // what is still to be filled
   bool m_waiting = false;
 
-  WrappedText *m_kind, *m_title, *m_plain, *m_note, *m_text, *m_valuesNote, *m_fallback;
+  WrappedText *m_kind, *m_title, *m_plain, *m_note, *m_text, *m_valuesNote, *m_peaksWords, *m_columnsWords, *m_fallback;
   FactGrid *m_facts, *m_damage, *m_provenance, *m_values;
   CodeBox *m_recipe, *m_command;
-  Sparkline *m_histogram, *m_peaks;
-  Section m_damageSection, m_fallbackSection, m_recipeSection, m_commandSection, m_provenanceSection, m_valuesSection, m_peaksSection;
+  Sparkline *m_histogram, *m_peaks, *m_columns;
+  Section m_damageSection, m_fallbackSection, m_recipeSection, m_commandSection, m_provenanceSection, m_valuesSection, m_peaksSection, m_columnsSection;
 };
 
 }  // namespace retort::ui

@@ -15,6 +15,11 @@ namespace {
 
 bool isLabelled(const Evaluation& evaluation) { return evaluation.task == "choice" || evaluation.task == "exact"; }
 
+// "0.0123 ± 0.0004": the interval only where a sample was read.
+QString withError(double value, double error) {
+  return error > 0 ? figureText(Figure{.value = value, .low = value - error, .high = value + error}) : significant(value, 3);
+}
+
 }  // namespace
 
 void Inspector::showStudy() {
@@ -117,16 +122,11 @@ void Inspector::fillProvenance(const CandidateInfo& candidate) {
 
 void Inspector::showTensor(const QString& name) {
   setHead(tr("Tensor"), name, {});
-  const LoadedModelPtr loaded = m_services.model.loaded();
-  const TensorRow* row = nullptr;
-  if (loaded)
-    for (const TensorRow& candidate : loaded->tensors)
-      if (candidate.name == name) row = &candidate;
+  const TensorRow* row = m_services.model.tensor(name);
   if (row) {
-    const auto& type = kernels::traits(row->type);
     if (row->sourceName != row->name) m_facts->add(tr("In the file"), row->sourceName);
     m_facts->add(tr("Shape"), row->shape);
-    m_facts->add(tr("Type"), toQString(type.name), toQString(type.plain));
+    m_facts->add(tr("Type"), row->typeName, row->typePlain);
     m_facts->add(tr("Weights"), countQuantity(static_cast<double>(row->elements)));
     m_facts->add(tr("Size"), bytesQuantity(row->bytes));
   }
@@ -147,21 +147,51 @@ void Inspector::fillDamage(const QString& name) {
 }
 
 void Inspector::fillValues(const QString& name, bool known) {
-  const bool ready = m_statistics && m_statistics->name == name;
+  const bool ready = m_statistics && toQString(m_statistics->name) == name;
   m_values->clear();
-  m_valuesNote->setText(ready ? QString() : known ? tr("Reading the tensor …") : tr("Not part of the source's file."));
-  m_valuesNote->setVisible(!ready);
+  m_valuesNote->setText(valuesNote(name, known));
+  m_valuesNote->setVisible(!m_valuesNote->text().isEmpty());
   m_histogram->setVisible(ready);
   showSection(m_valuesSection, true);
-  showSection(m_peaksSection, ready);
+  showSection(m_peaksSection, ready && m_statistics->row_peaks.size() > 1);
+  showSection(m_columnsSection, ready && m_statistics->column_peaks.size() > 1);
   if (!ready) return;
   const TensorStatistics& s = *m_statistics;
-  m_histogram->setValues(std::vector<double>(s.histogram.begin(), s.histogram.end()), significant(s.minimum, 3), significant(s.maximum, 3), true);
-  m_values->add(tr("Mean"), significant(s.mean, 3));
-  m_values->add(tr("Standard deviation"), significant(s.deviation, 3));
-  m_values->add(tr("Beyond 6 deviations"), percent(s.outlierShare, 4), tr("Values that stretch a block's scale"));
-  m_values->add(tr("Zeros"), percent(s.zeroShare, 2));
-  m_peaks->setValues(std::vector<double>(s.rowPeaks.begin(), s.rowPeaks.end()), tr("first row"), tr("last row"));
+  const QString least = s.is_sample() ? tr(" or less") : QString(), most = s.is_sample() ? tr(" or more") : QString();
+  m_histogram->setValues(std::vector<double>(s.histogram.begin(), s.histogram.end()), significant(s.minimum, 3) + least, significant(s.maximum, 3) + most, true);
+  m_values->add(tr("Mean"), withError(s.mean, s.mean_error));
+  m_values->add(tr("Standard deviation"), withError(s.deviation, s.deviation_error));
+  m_values->add(tr("Farthest value"), Quantity{significant(s.farthest(), 3) + most, tr("σ")}, tr("Distance from the mean in standard deviations: what stretches a scale"));
+  m_values->add(tr("Beyond 6 deviations"), s.outliers_error > 0 && s.outliers > 0 ? QStringLiteral("%1 ± %2").arg(percent(s.outliers, 4), percent(s.outliers_error, 4))
+                                           : s.outliers_error > 0 ? tr("below %1").arg(percent(s.outliers_error, 4)) : percent(s.outliers, 4),
+                tr("Values that stretch a block's scale"));
+  m_values->add(tr("Zeros"), percent(s.zeros, 2));
+  if (s.non_finite > 0) m_values->add(tr("Not a number, or infinite"), integer(s.non_finite), {}, Tone::Bad);
+  fillPeaks(m_peaks, s.row_peaks, tr("first row"), tr("last row"));
+  fillPeaks(m_columns, s.column_peaks, tr("first column"), tr("last column"));
+}
+
+QString Inspector::valuesNote(const QString& name, bool known) const {
+  if (!m_statistics || toQString(m_statistics->name) != name) return known ? tr("Reading the tensor …") : tr("Not part of the source's file.");
+  const TensorStatistics& s = *m_statistics;
+  if (!s.is_sample()) return {};
+  const QString sample = tr("A sample of %1 of %2 values, 95 % intervals.").arg(countQuantity(static_cast<double>(s.read)).text(), countQuantity(static_cast<double>(s.elements)).text());
+  return m_readPart > 0 ? tr("%1 Reading all: %2").arg(sample, percent(m_readPart, 0)) : sample;
+}
+
+// The scale of each row or column is its peak; a few high ones are what outliers do to quantization by rows.
+void Inspector::fillPeaks(Sparkline* line, const std::vector<float>& peaks, const QString& first, const QString& last) {
+  std::vector<double> shown(peaks.begin(), peaks.end());
+  std::vector<float> seen;
+  std::copy_if(peaks.begin(), peaks.end(), std::back_inserter(seen), [](float x) { return x >= 0; });
+  if (seen.empty()) return line->setValues({}, first, last);
+  std::sort(seen.begin(), seen.end());
+  const float median = seen[seen.size() / 2];
+  line->setValues(std::move(shown), first, last);
+  const QString words = median > 0 ? tr("median %1, largest %2 (%3 times)").arg(significant(static_cast<double>(median), 3), significant(static_cast<double>(seen.back()), 3), significant(static_cast<double>(seen.back() / median), 2))
+                                   : tr("largest %1").arg(significant(static_cast<double>(seen.back()), 3));
+  line->setToolTip(words);
+  (line == m_peaks ? m_peaksWords : m_columnsWords)->setText(words);
 }
 
 void Inspector::showExample() {

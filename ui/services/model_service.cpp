@@ -1,148 +1,28 @@
 #include "ui/services/model_service.h"
 
+#include <QElapsedTimer>
 #include <QFileInfo>
-#include <QRegularExpression>
 #include <QThread>
 #include <algorithm>
-#include <cmath>
-#include <map>
 
-#include "ui/format.h"
+#include "ui/services/model_loading.h"
 
 namespace retort::ui {
 namespace {
 
-std::vector<TensorRow> tensor_rows(const Model& model) {
-  std::map<std::string_view, std::string_view> canonical;
-  for (const WeightSpec& spec : model.graph.weights) canonical[spec.source_name] = spec.name;
-  static const QRegularExpression layered(QStringLiteral(R"(^blk\.(\d+)\.(.+?)(\.weight|\.bias)?$)"));
-  std::vector<TensorRow> rows;
-  const auto& tensors = model.checkpoint->tensors;
-  rows.reserve(tensors.size());
-  for (std::size_t i = 0; i < tensors.size(); ++i) {
-    const TensorEntry& tensor = tensors[i];
-    TensorRow row;
-    row.index = i;
-    row.sourceName = QString::fromStdString(tensor.name);
-    const auto known = canonical.find(tensor.name);
-    row.name = known == canonical.end() ? row.sourceName : toQString(known->second);
-    if (const auto match = layered.match(row.name); match.hasMatch()) {
-      row.layer = match.captured(1).toInt();
-      row.kind = match.captured(2) + (match.captured(3) == QStringLiteral(".bias") ? QStringLiteral(".bias") : QString());
-    } else {
-      row.kind = row.name;
-      if (row.kind.endsWith(QStringLiteral(".weight"))) row.kind.chop(7);
-    }
-    QStringList shape;
-    for (const std::int64_t d : tensor.shape) shape << QString::number(d);
-    row.shape = shape.join(QStringLiteral(" × "));
-    row.type = tensor.type;
-    row.elements = tensor.elements();
-    row.bytes = tensor.stored_bytes();
-    rows.push_back(std::move(row));
-  }
-  return rows;
-}
-
-std::vector<LevelRow> level_rows(const CoreApi& api, const Model& model) {
-  std::vector<LevelRow> rows;
-  if (!api.levels || !api.planLevel) return rows;
-  for (const Level& level : api.levels()) {
-    LevelRow row{.id = toQString(level.id), .plain = toQString(level.plain), .explanation = toQString(level.explanation),
-                 .takesImportance = level.takes_importance, .plan = {}, .fallbacks = 0, .problem = {}};
-    if (auto plan = api.planLevel(model, level.id, false, {})) {
-      row.plan = std::move(*plan);
-      row.fallbacks = std::count_if(row.plan.tensors.begin(), row.plan.tensors.end(),
-                                    [](const TensorPlan& t) { return t.wanted.has_value(); });
-    } else {
-      row.problem = failureOf(plan.error()).text;
-    }
-    rows.push_back(std::move(row));
-  }
-  return rows;
-}
-
-Result<LoadedModelPtr> load(const CoreApi& api, const QString& path) {
-  try {
-    if (!api.openModel) return Error{.code = ErrorCode::kUnsupported, .place = "this build"};
-    RETORT_TRY(Model model, api.openModel(std::filesystem::path(path.toStdU16String())));
-    auto loaded = std::make_shared<LoadedModel>();
-    loaded->path = path;
-    loaded->model = std::make_shared<const Model>(std::move(model));
-    loaded->tensors = tensor_rows(*loaded->model);
-    loaded->levels = level_rows(api, *loaded->model);
-    return LoadedModelPtr(std::move(loaded));
-  } catch (const std::bad_alloc&) {
-    return Error{.code = ErrorCode::kOutOfMemory};
-  } catch (const std::exception& exception) {
-    return Error{.code = ErrorCode::kInternal, .found = exception.what()};
-  }
-}
+constexpr std::size_t kMostKnown = 4096;             // statistics that are kept for coming back to a tensor
+constexpr std::int64_t kOutlierSample = 1 << 14;     // values of each tensor for the map
+constexpr qint64 kBetweenPosts = 100;                // milliseconds
 
 }  // namespace
 
-Result<TensorStatistics> computeStatistics(const TensorEntry& tensor, const QString& name, const JobContext& job) {
-  constexpr std::size_t kBins = 64, kRowBins = 256;
-  TensorStatistics statistics;
-  statistics.name = name;
-  statistics.elements = tensor.elements();
-  const auto columns = static_cast<std::size_t>(tensor.columns()), rows = static_cast<std::size_t>(tensor.rows());
-  if (columns == 0 || rows == 0) return statistics;
-  std::vector<float> row(columns);
-  statistics.rowPeaks.assign(std::min(rows, kRowBins), 0.0f);
-
-  const auto each_row = [&](auto&& body) -> Result<void> {
-    for (std::size_t r = 0; r < rows; ++r) {
-      if (r % 64 == 0) RETORT_CHECK(job.check(tensor.name));
-      tensor.decode_rows(static_cast<std::int64_t>(r), 1, row.data());
-      body(r);
-    }
-    return {};
-  };
-  double low = INFINITY, high = -INFINITY, sum = 0, squares = 0;
-  std::int64_t zeros = 0;
-  RETORT_CHECK(each_row([&](std::size_t r) {
-    float peak = 0;
-    for (const float x : row) {
-      low = std::min(low, static_cast<double>(x));
-      high = std::max(high, static_cast<double>(x));
-      sum += x;
-      squares += static_cast<double>(x) * x;
-      zeros += x == 0;
-      peak = std::max(peak, std::abs(x));
-    }
-    float& bin = statistics.rowPeaks[r * statistics.rowPeaks.size() / rows];
-    bin = std::max(bin, peak);
-  }));
-  const double n = static_cast<double>(rows * columns);
-  statistics.minimum = low;
-  statistics.maximum = high;
-  statistics.mean = sum / n;
-  statistics.deviation = std::sqrt(std::max(0.0, squares / n - statistics.mean * statistics.mean));
-  statistics.zeroShare = static_cast<double>(zeros) / n;
-
-  statistics.histogram.assign(kBins, 0);
-  const double scale = high > low ? static_cast<double>(kBins) / (high - low) : 0;
-  const double far = 6 * statistics.deviation;
-  std::int64_t outliers = 0;
-  RETORT_CHECK(each_row([&](std::size_t) {
-    for (const float x : row) {
-      const auto bin = static_cast<std::size_t>(std::clamp((x - low) * scale, 0.0, static_cast<double>(kBins - 1)));
-      ++statistics.histogram[bin];
-      outliers += std::abs(x - statistics.mean) > far;
-    }
-  }));
-  statistics.outlierShare = static_cast<double>(outliers) / n;
-  return statistics;
-}
-
 ModelService::ModelService(const CoreApi& api, QObject* parent) : QObject(parent), m_api(api) {
-  m_pool.setMaxThreadCount(2);
+  m_pool.setMaxThreadCount(4);   // one job of each kind; all but the newest of its kind are stopped
   m_pool.setThreadPriority(QThread::LowPriority);
 }
 
 ModelService::~ModelService() {
-  for (const auto& job : {m_loading, m_statistics})
+  for (const auto& job : {m_loading, m_graphLoading, m_statistics, m_sampling})
     if (job) job->stop();
   m_pool.waitForDone();   // nothing posts after this; queued posts die with the object
 }
@@ -151,25 +31,64 @@ void ModelService::post(std::function<void()> body) {
   QMetaObject::invokeMethod(this, [body = std::move(body)] { body(); }, Qt::QueuedConnection);
 }
 
+bool ModelService::isGraph(const QString& path) {
+  return QFileInfo(path).isFile() && path.endsWith(QStringLiteral(".onnx"), Qt::CaseInsensitive);
+}
+
+// What was computed on tensors that are no longer shown.
+void ModelService::forgetValues() {
+  for (auto* job : {&m_statistics, &m_sampling}) {
+    if (*job) (*job)->stop();
+    job->reset();
+  }
+  m_known.clear();
+  m_outliers.clear();
+}
+
 void ModelService::ensure(const QString& path) {
-  if (path == m_path) return;
+  if (path == m_studyPath) return;
+  m_studyPath = path;
+  if (!path.isEmpty()) closeGraph();
+  if (path != m_path) open(path);
+}
+
+void ModelService::preview(const QString& path) {
+  closeGraph();
+  if (path != m_path || m_failure) open(path);
+}
+
+void ModelService::endPreview() {
+  if (m_path != m_studyPath) open(m_studyPath);
+}
+
+void ModelService::open(const QString& path) {
   m_path = path;
   m_loaded.reset();
   m_failure.reset();
+  forgetValues();
   if (m_loading) m_loading->stop();
   m_loading.reset();
-  if (m_statistics) m_statistics->stop();
   if (!path.isEmpty()) {
     m_loading = std::make_shared<JobContext>();
     m_pool.start([this, path, job = m_loading] {
-      auto loaded = load(m_api, path);
-      post([this, job, path, loaded = std::move(loaded)] {
+      auto loaded = loadModel(m_api, path);
+      post([this, job, path, loaded] {
+        if (m_loading != job) return;
+        if (loaded) {
+          m_loaded = *loaded;
+        } else {
+          m_loading.reset();
+          m_failure = failureOf(loaded.error(), tr("Opening %1").arg(QFileInfo(path).fileName()));
+        }
+        emit loadedChanged();
+      });
+      if (!loaded || job->stopped()) return;
+      auto whole = std::make_shared<LoadedModel>(**loaded);
+      whole->levels = levelRows(m_api, *whole->model);
+      post([this, job, whole] {
         if (m_loading != job) return;
         m_loading.reset();
-        if (loaded)
-          m_loaded = *loaded;
-        else
-          m_failure = failureOf(loaded.error(), tr("Opening %1").arg(QFileInfo(path).fileName()));
+        m_loaded = whole;
         emit loadedChanged();
       });
     });
@@ -177,19 +96,129 @@ void ModelService::ensure(const QString& path) {
   emit loadedChanged();
 }
 
-void ModelService::requestStatistics(const QString& name) {
-  if (!m_loaded) return;
-  const auto found = std::find_if(m_loaded->tensors.begin(), m_loaded->tensors.end(),
-                                  [&](const TensorRow& row) { return row.name == name || row.sourceName == name; });
-  if (found == m_loaded->tensors.end()) return;
-  if (m_statistics) m_statistics->stop();
-  m_statistics = std::make_shared<JobContext>();
-  m_pool.start([this, loaded = m_loaded, index = found->index, name, job = m_statistics] {
-    auto statistics = computeStatistics(loaded->model->checkpoint->tensors[index], name, *job);
-    if (!statistics) return;   // stopped: a newer one is on its way
-    post([this, job, shared = std::make_shared<const TensorStatistics>(std::move(*statistics))] {
-      if (m_statistics == job) emit statisticsReady(shared);
+void ModelService::showGraph(const QString& path) {
+  forgetValues();
+  if (m_graphLoading) m_graphLoading->stop();
+  m_graph.reset();
+  m_graphFailure.reset();
+  m_graphPath = path;
+  m_graphLoading = std::make_shared<JobContext>();
+  m_pool.start([this, path, job = m_graphLoading] {
+    auto loaded = loadGraph(path);
+    post([this, job, path, loaded = std::move(loaded)] {
+      if (m_graphLoading != job) return;
+      m_graphLoading.reset();
+      if (loaded)
+        m_graph = *loaded;
+      else
+        m_graphFailure = failureOf(loaded.error(), tr("Opening %1").arg(QFileInfo(path).fileName()));
+      emit graphChanged();
     });
+  });
+  emit graphChanged();
+}
+
+void ModelService::closeGraph() {
+  if (m_graphPath.isEmpty()) return;
+  if (m_graphLoading) m_graphLoading->stop();
+  m_graphLoading.reset();
+  m_graph.reset();
+  m_graphFailure.reset();
+  m_graphPath.clear();
+  forgetValues();
+  emit graphChanged();
+}
+
+const std::vector<TensorRow>& ModelService::tensors() const {
+  static const std::vector<TensorRow> none;
+  if (!m_graphPath.isEmpty()) return m_graph ? m_graph->tensors : none;
+  return m_loaded ? m_loaded->tensors : none;
+}
+
+const TensorRow* ModelService::tensor(const QString& name) const {
+  const auto& rows = tensors();
+  const auto found = std::find_if(rows.begin(), rows.end(), [&](const TensorRow& row) { return row.name == name || row.sourceName == name; });
+  return found == rows.end() ? nullptr : &*found;
+}
+
+std::optional<TensorEntry> ModelService::entryOf(const TensorRow& row) const {
+  if (m_graph) return m_graph->entries[row.index];
+  return m_loaded->model->checkpoint->tensors[row.index];
+}
+
+std::shared_ptr<const void> ModelService::keepAlive() const {
+  if (m_graph) return m_graph;
+  return m_loaded;
+}
+
+void ModelService::requestStatistics(const QString& name) {
+  const TensorRow* row = tensor(name);
+  if (!row) return;
+  if (m_statistics) m_statistics->stop();
+  m_statistics.reset();
+  if (const auto known = m_known.find(row->name); known != m_known.end()) {
+    emit statisticsReady(known->second);
+    return;
+  }
+  const std::optional<TensorEntry> entry = entryOf(*row);
+  if (!entry) return;
+  m_statistics = std::make_shared<JobContext>();
+  m_pool.start([this, keep = keepAlive(), entry = *entry, shown = row->name, job = m_statistics] {
+    const auto give = [this, job, &shown](TensorStatistics statistics) {
+      statistics.name = shown.toStdString();
+      post([this, job, shown, shared = std::make_shared<const TensorStatistics>(std::move(statistics))] {
+        if (m_statistics != job) return;
+        if (!shared->is_sample()) {
+          if (m_known.size() >= kMostKnown) m_known.clear();
+          m_known[shown] = shared;
+        }
+        emit statisticsReady(shared);
+      });
+    };
+    TensorStatistics sample = sample_statistics(entry);
+    const bool partial = sample.is_sample();
+    give(std::move(sample));
+    if (!partial) return;
+    QElapsedTimer since;
+    since.start();
+    job->on_progress([this, job = job.get(), &shown, &since](const Progress& progress) {
+      if (since.elapsed() < kBetweenPosts) return;
+      since.restart();
+      post([this, job, shown, part = progress.done / std::max(progress.total, 1.0)] {
+        if (m_statistics.get() == job) emit statisticsProgress(shown, part);
+      });
+    });
+    auto whole = tensor_statistics(entry, *job);
+    job->on_progress({});
+    if (whole) give(std::move(*whole));   // else stopped: a newer one is on its way
+  });
+}
+
+void ModelService::requestOutliers() {
+  const auto& rows = tensors();
+  if (rows.empty() || m_outliers.size() == rows.size()) return;
+  m_outliers.assign(rows.size(), {});
+  std::vector<std::optional<TensorEntry>> entries;
+  for (const TensorRow& row : rows) entries.push_back(entryOf(row));
+  m_sampling = std::make_shared<JobContext>();
+  m_pool.start([this, keep = keepAlive(), entries = std::move(entries), job = m_sampling] {
+    std::vector<std::pair<std::size_t, OutlierMark>> marks;
+    QElapsedTimer since;
+    since.start();
+    for (std::size_t i = 0; i < entries.size(); ++i) {
+      if (job->stopped()) return;
+      if (entries[i]) {
+        const TensorStatistics sample = sample_statistics(*entries[i], kOutlierSample);
+        marks.emplace_back(i, OutlierMark{static_cast<float>(sample.farthest()), static_cast<float>(sample.outliers)});
+      }
+      if (since.elapsed() < kBetweenPosts && i + 1 < entries.size()) continue;
+      since.restart();
+      post([this, job, marks = std::exchange(marks, {})] {
+        if (m_sampling != job) return;
+        for (const auto& [at, mark] : marks) m_outliers[at] = mark;
+        emit outliersChanged();
+      });
+    }
   });
 }
 

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "ui/format.h"
+#include "ui/pages/model/outlier_colors.h"
 #include "ui/theme.h"
 
 namespace retort::ui {
@@ -48,6 +49,21 @@ void LayerMap::setTensors(std::vector<TensorRow> tensors, std::map<std::string, 
   m_types = std::move(types);
   layOut();
   update();
+}
+
+void LayerMap::setColouring(Colouring colouring) {
+  m_colouring = colouring;
+  update();
+}
+
+void LayerMap::setOutliers(const OutlierMarks& marks) {
+  m_outliers = marks;
+  update();
+}
+
+QColor LayerMap::colorOf(const Cell& cell) const {
+  if (m_colouring == Colouring::Type) return Theme::instance().bitsColor(cell.bits);
+  return cell.tensor < m_outliers.size() ? outlierColor(m_outliers[cell.tensor].farthest) : outlierColor(-1);
 }
 
 void LayerMap::layOut() {
@@ -118,9 +134,9 @@ void LayerMap::layOut() {
   for (Cell& cell : m_cells) {
     const TensorRow& tensor = m_tensors[cell.tensor];
     const auto type = m_types.find(tensor.name.toStdString());
-    const auto* traits = type == m_types.end() ? &kernels::traits(tensor.type) : kernels::find_type(type->second);
-    cell.bits = traits ? traits->bits_per_weight() : 16;
-    cell.type = traits ? toQString(traits->name) : QString::fromStdString(type->second);
+    const auto* traits = type == m_types.end() ? nullptr : kernels::find_type(type->second);
+    cell.bits = traits ? traits->bits_per_weight() : type == m_types.end() ? tensor.bits : 16;
+    cell.type = traits ? toQString(traits->name) : type == m_types.end() ? tensor.typeName : QString::fromStdString(type->second);
   }
 }
 
@@ -177,6 +193,7 @@ void LayerMap::paintLabels(QPainter& painter) const {
 }
 
 void LayerMap::paintLegend(QPainter& painter) const {
+  if (m_colouring == Colouring::Outliers) return paintOutlierLegend(painter, QRectF(kLeft, height() - 32, width() - kLeft - kGapLarge, 20));
   const Theme& theme = Theme::instance();
   std::map<double, std::pair<QString, double>> types;   // by bits: name, bytes
   for (const Cell& cell : m_cells) {
@@ -206,7 +223,7 @@ void LayerMap::paintLegend(QPainter& painter) const {
 void LayerMap::paintEvent(QPaintEvent*) {
   QPainter painter(this);
   const Theme& theme = Theme::instance();
-  for (const Cell& cell : m_cells) painter.fillRect(cell.area, theme.bitsColor(cell.bits));
+  for (const Cell& cell : m_cells) painter.fillRect(cell.area, colorOf(cell));
   painter.setRenderHint(QPainter::Antialiasing);
   const QFont font = theme.font(Theme::Size::Small);
   painter.setFont(font);
@@ -214,7 +231,7 @@ void LayerMap::paintEvent(QPaintEvent*) {
     const QString kind = m_tensors[cell.tensor].kind;
     if (m_tensors[cell.tensor].layer >= 0 || cell.area.height() < 20) continue;
     if (cell.area.width() > QFontMetrics(font).horizontalAdvance(kind) + 8) {
-      painter.setPen(theme.bitsColor(cell.bits).lightnessF() > 0.55f ? QColor(0x14, 0x18, 0x1d) : QColor(Qt::white));
+      painter.setPen(colorOf(cell).lightnessF() > 0.55f ? QColor(0x14, 0x18, 0x1d) : QColor(Qt::white));
       painter.drawText(cell.area.adjusted(4, 4, -4, -4), Qt::AlignTop | Qt::AlignLeft, kind);
     }
   }
@@ -250,7 +267,9 @@ void LayerMap::mouseMoveEvent(QMouseEvent* event) {
   }
   const Cell& c = m_cells[static_cast<std::size_t>(cell)];
   const TensorRow& tensor = m_tensors[c.tensor];
-  QToolTip::showText(event->globalPosition().toPoint(), QStringLiteral("%1\n%2 · %3 · %4").arg(tensor.name, tensor.shape, c.type, bytesQuantity(tensor.bytes).text()), this);
+  QString words = QStringLiteral("%1\n%2 · %3 · %4").arg(tensor.name, tensor.shape, c.type, bytesQuantity(tensor.bytes).text());
+  if (c.tensor < m_outliers.size()) words += outlierWords(m_outliers[c.tensor]);
+  QToolTip::showText(event->globalPosition().toPoint(), words, this);
 }
 
 void LayerMap::leaveEvent(QEvent*) {

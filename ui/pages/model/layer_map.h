@@ -1,4 +1,4 @@
-// The layer map: layers from left to right, kinds of tensors from top to bottom, area = bytes, colour = type. What lies
+// The layer map: layers from left to right, kinds of tensors from top to bottom, area = bytes, colour = type or outliers. What lies
 // outside the layers (embedding, head) stands at the sides in the same scale. Arrows walk it; choosing a cell chooses
 // the tensor everywhere.
 #pragma once
@@ -18,6 +18,9 @@ class LayerMap : public QWidget {
   explicit LayerMap(Selection& selection, QWidget* parent = nullptr);
   // Types by canonical name replace the source's own, to show what a candidate is made of.
   void setTensors(std::vector<TensorRow> tensors, std::map<std::string, std::string> types = {});
+  enum class Colouring { Type, Outliers };
+  void setColouring(Colouring colouring);
+  void setOutliers(const OutlierMarks& marks);   // by place in the tensors
   QSize sizeHint() const override { return {640, 360}; }
 
  protected:
@@ -41,6 +44,7 @@ class LayerMap : public QWidget {
   int cellAt(const QPointF& position) const;
   int selectedCell() const;
   void choose(int cell);
+  QColor colorOf(const Cell& cell) const;
   void paintLegend(QPainter& painter) const;
   void paintLabels(QPainter& painter) const;
 
@@ -48,6 +52,8 @@ class LayerMap : public QWidget {
   std::vector<TensorRow> m_tensors;
   std::map<std::string, std::string> m_types;
   std::vector<Cell> m_cells;
+  OutlierMarks m_outliers;
+  Colouring m_colouring = Colouring::Type;
   std::vector<std::pair<QString, QRectF>> m_rowLabels, m_columnLabels;
   int m_hover = -1;
 };

@@ -1,5 +1,6 @@
 // Model: what the source is, whether it is quantized already and what that means, what every level would make of it and
-// where that fits; then the map, the tensors and the tokenizer.
+// where that fits; then the map, the tensors, the configuration and the tokenizer. An ONNX graph is shown instead when one
+// was opened.
 #pragma once
 
 #include <QThreadPool>
@@ -15,7 +16,10 @@ class QTimer;
 
 namespace retort::ui {
 
+class ColourBar;
+class ConfigView;
 class EmptyState;
+class GraphView;
 class LayerMap;
 class LevelsStrip;
 class Notice;
@@ -32,7 +36,9 @@ class ModelPage : public Page {
 
  private:
   QWidget* buildHeader();
+  QWidget* buildTabs();
   void askModel();
+  void refreshStack();
   void refreshHeader();
   void refreshModel();
   void refreshContext();
@@ -47,7 +53,11 @@ class ModelPage : public Page {
   LevelsStrip* m_levels;
   QTabWidget* m_tabs;
   LayerMap* m_map;
+  ColourBar* m_colours;
   TensorsView* m_tensors;
+  ConfigView* m_config;
+  QWidget* m_text;
+  GraphView* m_graph;
   EmptyState* m_empty;
   QStackedLayout* m_stack;
   QThreadPool m_pool;

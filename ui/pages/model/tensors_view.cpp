@@ -10,8 +10,8 @@
 
 namespace retort::ui {
 
-TensorsView::TensorsView(Selection& selection, QWidget* parent) : QWidget(parent), m_selection(selection) {
-  m_model = new TensorModel(this);
+TensorsView::TensorsView(Selection& selection, bool graph, QWidget* parent) : QWidget(parent), m_selection(selection) {
+  m_model = new TensorModel(this, graph);
   m_proxy = new QSortFilterProxyModel(this);
   m_proxy->setSourceModel(m_model);
   m_proxy->setSortRole(kSortRole);
@@ -36,7 +36,7 @@ TensorsView::TensorsView(Selection& selection, QWidget* parent) : QWidget(parent
   m_table->setSortingEnabled(true);
   m_table->horizontalHeader()->setSortIndicatorClearable(true);
   m_table->horizontalHeader()->setSortIndicator(-1, Qt::AscendingOrder);
-  m_table->setWidths({0, 60, 130, 90, 110, 90});
+  m_table->setWidths({0, graph ? 130 : 60, 130, 90, 110, 90});
   column->addWidget(m_table, 1);
   connect(m_search, &QLineEdit::textChanged, this, [this](const QString& text) {
     m_proxy->setFilterFixedString(text);

@@ -17,7 +17,8 @@ class TableView;
 class TensorsView : public QWidget {
   Q_OBJECT
  public:
-  explicit TensorsView(Selection& selection, QWidget* parent = nullptr);
+  // `graph`: the tensors are weights of an ONNX graph.
+  explicit TensorsView(Selection& selection, bool graph = false, QWidget* parent = nullptr);
   void setTensors(std::vector<TensorRow> tensors);
 
  private:
