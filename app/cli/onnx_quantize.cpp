@@ -75,31 +75,68 @@ Result<Report> compare(Session& before, Session& after, const std::string& data,
   return report;
 }
 
-void print_report(const OnnxQuantizeOptions& options, const QuantizedGraph& made, std::uint64_t bytes_before, const Report& report, double seconds) {
-  if (options.common.json) {
-    nlohmann::ordered_json outputs = nlohmann::ordered_json::array();
-    for (const auto& [name, d] : report.outputs)
-      outputs.push_back({{"name", name}, {"relative_worst", d.relative_worst()}, {"relative_rms", d.relative_rms()}, {"cosine", d.cosine()},
-                         {"top1_agreement", d.rows == 0 ? nlohmann::ordered_json() : nlohmann::ordered_json(static_cast<double>(d.same) / static_cast<double>(d.rows))},
-                         {"rows", d.rows}});
-    const nlohmann::ordered_json out = {{"output", options.output}, {"bytes", made.bytes.size()}, {"source_bytes", bytes_before}, {"quantized_nodes", made.nodes},
-                                        {"kept_nodes", made.kept}, {"weight_bytes", made.weight_bytes_after}, {"source_weight_bytes", made.weight_bytes_before},
-                                        {"sets", report.sets}, {"outputs", outputs}, {"run_seconds", report.seconds_after}, {"source_run_seconds", report.seconds_before},
-                                        {"seconds", seconds}, {"peak_memory_bytes", peak_memory_bytes()}};
-    fmt::print("{}\n", out.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
-    return;
+struct Outcome {
+  RangeMethod method = RangeMethod::kMse;
+  SensitivityReport sensitivity;
+  QuantizedGraph made;
+  std::uint64_t bytes_before = 0;
+  Report report;
+  double seconds = 0;
+};
+
+void print_json(const OnnxQuantizeOptions& options, const Outcome& out) {
+  using nlohmann::ordered_json;
+  const Report& report = out.report;
+  ordered_json outputs = ordered_json::array(), nodes = ordered_json::array();
+  for (const auto& [name, d] : report.outputs)
+    outputs.push_back({{"name", name}, {"relative_worst", d.relative_worst()}, {"relative_rms", d.relative_rms()}, {"cosine", d.cosine()},
+                       {"top1_agreement", d.rows == 0 ? ordered_json() : ordered_json(static_cast<double>(d.same) / static_cast<double>(d.rows))},
+                       {"rows", d.rows}});
+  for (const Sensitivity& node : out.sensitivity.nodes)
+    nodes.push_back({{"node", node.label}, {"weight", node.weight}, {"bytes", node.bytes}, {"error", node.error}, {"kept", node.kept}});
+  const ordered_json all = {{"output", options.output}, {"bytes", out.made.bytes.size()}, {"source_bytes", out.bytes_before}, {"ranges", traits(out.method).id},
+                            {"quantized_nodes", out.made.nodes}, {"kept_nodes", out.made.kept}, {"weight_bytes", out.made.weight_bytes_after},
+                            {"source_weight_bytes", out.made.weight_bytes_before}, {"error_all_int8", out.sensitivity.error_all}, {"error", out.sensitivity.error},
+                            {"nodes", nodes}, {"sets", report.sets}, {"outputs", outputs}, {"run_seconds", report.seconds_after},
+                            {"source_run_seconds", report.seconds_before}, {"seconds", out.seconds}, {"peak_memory_bytes", peak_memory_bytes()}};
+  fmt::print("{}\n", all.dump(2, ' ', false, ordered_json::error_handler_t::replace));
+}
+
+// Which nodes stayed in f32 and why: what each alone does to the outputs.
+void print_nodes(const SensitivityReport& report) {
+  constexpr std::size_t kShown = 12;
+  if (report.nodes.empty()) return;
+  fmt::print("\n{:<44} {:>10} {:>12}  {}\n", "node", "f32 bytes", "error alone", "");
+  std::size_t shown = 0;
+  for (const Sensitivity& node : report.nodes) {
+    if (!node.kept && shown >= kShown) continue;
+    ++shown;
+    fmt::print("{:<44} {:>10} {:>11.3f}%  {}\n", node.label.substr(0, 44), human_bytes(node.bytes), 100 * node.error, node.kept ? "stays in f32" : "INT8");
   }
-  fmt::print("{} · {} nodes in 8 bits, {} left in f32\n\n{:<28} {:>12} {:>12}\n", options.output, made.nodes, made.kept, "", "f32", "INT8");
-  fmt::print("{:<28} {:>12} {:>12}\n", "file", human_bytes(bytes_before), human_bytes(made.bytes.size()));
-  fmt::print("{:<28} {:>12} {:>12}\n", "weights that changed", human_bytes(made.weight_bytes_before), human_bytes(made.weight_bytes_after));
+  if (shown < report.nodes.size()) fmt::print("{} more in INT8, each of less error\n", report.nodes.size() - shown);
+  fmt::print("All in INT8: {:.2f}% off; so: {:.2f}% (root mean square of the outputs on the calibration inputs).\n", 100 * report.error_all, 100 * report.error);
+}
+
+void print_report(const OnnxQuantizeOptions& options, const Outcome& out) {
+  const Report& report = out.report;
+  fmt::print("{} · {} nodes in 8 bits, {} left in f32 · ranges by {}\n\n{:<28} {:>12} {:>12}\n", options.output, out.made.nodes, out.made.kept, traits(out.method).plain, "", "f32", "INT8");
+  fmt::print("{:<28} {:>12} {:>12}\n", "file", human_bytes(out.bytes_before), human_bytes(out.made.bytes.size()));
+  fmt::print("{:<28} {:>12} {:>12}\n", "weights that changed", human_bytes(out.made.weight_bytes_before), human_bytes(out.made.weight_bytes_after));
   const double sets = static_cast<double>(std::max<std::size_t>(report.sets, 1));
   fmt::print("{:<28} {:>9.1f} ms {:>9.1f} ms\n\n", fmt::format("run, mean of {}", report.sets), 1e3 * report.seconds_before / sets, 1e3 * report.seconds_after / sets);
   fmt::print("{:<28} {:>12} {:>12} {:>10} {:>12}\n", "output", "largest diff.", "rms diff.", "cosine", "same top-1");
   for (const auto& [name, d] : report.outputs)
     fmt::print("{:<28} {:>12.2f}% {:>11.2f}% {:>10.6f} {:>12}\n", name, 100 * d.relative_worst(), 100 * d.relative_rms(), d.cosine(),
                d.rows == 0 ? "" : fmt::format("{} of {}", d.same, d.rows));
+  print_nodes(out.sensitivity);
   fmt::print("\nDifferences are relative to the f32 output's greatest value (largest) and its root mean square (rms).\n"
              "The 8-bit values are expanded to f32 for computing here: this shows size and accuracy, not speed.\n");
+}
+
+// Nodes are judged by a few sets: each costs a run for every node.
+std::span<const Session::Values> judged(const std::vector<Session::Values>& sets) {
+  constexpr std::size_t kMost = 6;
+  return std::span(sets).first(std::min(sets.size(), kMost));
 }
 
 }  // namespace
@@ -109,23 +146,34 @@ Result<void> quantize_onnx(const OnnxQuantizeOptions& options, Context& context)
   if (options.type != "INT8") return Error{.code = ErrorCode::kBadArgument, .place = "--type", .expected = "INT8 for an ONNX graph", .found = options.type.empty() ? "none" : options.type};
   if (options.calibration.empty())
     return Error{.code = ErrorCode::kBadArgument, .place = "--calibration", .expected = "safetensors with the graph's inputs, several sets as 0/NAME, 1/NAME …", .found = "none"};
+  const auto method = find_range_method(options.ranges);
+  if (!method) return Error{.code = ErrorCode::kBadArgument, .place = "--ranges", .expected = "mse, percentile or minmax", .found = options.ranges};
+  Outcome out;
+  out.method = *method;
   RETORT_TRY(const auto file, open_onnx(options.model));
+  out.bytes_before = file->files.front()->bytes().size();
   const SessionOptions session_options{.backend = options.common.backend, .threads = options.common.threads};
   RETORT_TRY(const auto before, Session::make(file, session_options));
   RETORT_TRY(const auto sets, read_value_sets(*before, options.calibration));
-  Ranges ranges;
-  for (const Session::Values& inputs : sets) RETORT_CHECK(observe(*before, inputs, ranges, context.job));
-  RETORT_TRY(const QuantizedGraph made, quantize_graph(before->plan(), ranges));
-  if (made.nodes == 0)
+  show_progress(context);
+  Calibrator calibrator(*before);
+  RETORT_CHECK(calibrator.observe(sets, context.job));
+  const Ranges ranges = calibrator.ranges(*method);
+  RETORT_TRY(out.sensitivity, measure_sensitivity(*before, ranges, judged(sets), options.most_error, options.most_f32, context.job));
+  end_progress();
+  RETORT_TRY(out.made, quantize_graph(before->plan(), ranges, out.sensitivity.kept()));
+  if (out.made.nodes == 0)
     return Error{.code = ErrorCode::kUnsupported, .file = options.model, .expected = "Conv, MatMul or Gemm with constant f32 weights", .found = "none"};
-  RETORT_TRY(AtomicFile out, AtomicFile::create(options.output));
-  RETORT_CHECK(out.write(made.bytes));
-  RETORT_CHECK(out.commit());
+  RETORT_TRY(AtomicFile written_file, AtomicFile::create(options.output));
+  RETORT_CHECK(written_file.write(out.made.bytes));
+  RETORT_CHECK(written_file.commit());
   // What was written is read back, planned and run: a file that doesn't work is never left unnoticed.
   RETORT_TRY(const auto written, open_onnx(options.output));
   RETORT_TRY(const auto after, Session::make(written, session_options));
-  RETORT_TRY(const Report report, compare(*before, *after, options.data.empty() ? options.calibration : options.data, context.job));
-  print_report(options, made, file->files.front()->bytes().size(), report, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  RETORT_TRY(out.report, compare(*before, *after, options.data.empty() ? options.calibration : options.data, context.job));
+  out.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  if (options.common.json) print_json(options, out);
+  else print_report(options, out);
   return {};
 }
 

@@ -17,7 +17,8 @@ namespace {
 
 struct Options {
   CommonOptions common;
-  std::string model, type, recipe, calibration, imatrix, data, output;
+  std::string model, type, recipe, calibration, imatrix, data, output, ranges = "mse";
+  double most_error = 0.05, most_f32 = 0.25;
   std::uint64_t budget = 0;
   std::int64_t context = 512, chunks = 0;
 };
@@ -128,7 +129,7 @@ void print_report(const Options& options, const Recipe& recipe, const ExportRepo
 
 Result<void> run(const Options& options, Context& context) {
   if (is_onnx(options.model) && options.recipe.empty() && options.budget == 0 && options.imatrix.empty())
-    return quantize_onnx({options.common, options.model, options.type, options.calibration, options.data, options.output}, context);
+    return quantize_onnx({options.common, options.model, options.type, options.calibration, options.data, options.output, options.ranges, options.most_error, options.most_f32}, context);
   if (!options.data.empty())
     return Error{.code = ErrorCode::kBadArgument, .place = "--data", .expected = "an ONNX graph", .found = "a language model", .next_step = "use `retort eval` on the written file"};
   const auto start = std::chrono::steady_clock::now();
@@ -166,6 +167,9 @@ void add_quantize(CLI::App& app, Context& context) {
   command->add_option("--budget-bytes", options->budget, "Choose types per tensor so that the file has at most this many bytes");
   command->add_option("--calibration", options->calibration, "Text for an importance matrix; for ONNX the graph's inputs as safetensors, several sets as 0/NAME, 1/NAME …");
   command->add_option("--data", options->data, "ONNX: inputs to compare both graphs on; without it those of --calibration");
+  command->add_option("--ranges", options->ranges, "ONNX: ranges of activations: mse, percentile or minmax")->capture_default_str();
+  command->add_option("--max-error", options->most_error, "ONNX: keep the most damaging nodes in f32 until the outputs' relative error is at most this; 0 keeps none")->check(CLI::Range(0.0, 1.0))->capture_default_str();
+  command->add_option("--max-f32", options->most_f32, "ONNX: but at most this share of the weights' bytes")->check(CLI::Range(0.0, 1.0))->capture_default_str();
   command->add_option("--imatrix", options->imatrix, "Importance matrix made before (llama.cpp's GGUF or .dat)")->excludes("--calibration");
   command->add_option("--context", options->context, "Tokens per calibration chunk")->check(CLI::PositiveNumber);
   command->add_option("--calibration-chunks", options->chunks, "At most this many chunks; 0: all")->check(CLI::NonNegativeNumber);

@@ -55,7 +55,7 @@ class Planner {
         RETORT_CHECK(note("", at_fault(ErrorCode::kCorrupt, "output " + printable(output.name), "a value that a node makes", "none")));
       plan_->outputs.push_back(value);
     }
-    mark_last_uses();
+    mark_last_uses(*plan_);
     plan_->file = keep_;
     return std::shared_ptr<const Plan>(plan_);
   }
@@ -169,27 +169,6 @@ class Planner {
       if (!name.empty()) lost_.emplace(name, true);
   }
 
-  void mark_last_uses() {
-    std::vector<bool> needed(plan_->values.size(), false);
-    for (const int output : plan_->outputs)
-      if (output >= 0) needed[static_cast<std::size_t>(output)] = true;
-    std::vector<Step> kept;
-    for (std::size_t i = plan_->steps.size(); i-- > 0;) {
-      Step& step = plan_->steps[i];
-      const auto is_needed = [&](int value) { return value >= 0 && needed[static_cast<std::size_t>(value)]; };
-      if (std::none_of(step.outputs.begin(), step.outputs.end(), is_needed)) continue;   // nothing needs it
-      for (const int output : step.outputs)
-        if (output >= 0 && !is_needed(output)) step.last_used.push_back(output);
-      for (const int input : step.inputs) {
-        if (input < 0 || needed[static_cast<std::size_t>(input)]) continue;
-        needed[static_cast<std::size_t>(input)] = true;
-        if (!plan_->values[static_cast<std::size_t>(input)].is_constant) step.last_used.push_back(input);
-      }
-      kept.push_back(std::move(step));
-    }
-    plan_->steps.assign(std::make_move_iterator(kept.rbegin()), std::make_move_iterator(kept.rend()));
-  }
-
   const OnnxFile& file_;
   Memory* memory_;
   std::shared_ptr<const OnnxFile> keep_;
@@ -200,6 +179,28 @@ class Planner {
 };
 
 }  // namespace
+
+void mark_last_uses(Plan& plan) {
+  std::vector<bool> needed(plan.values.size(), false);
+  for (const int output : plan.outputs)
+    if (output >= 0) needed[static_cast<std::size_t>(output)] = true;
+  std::vector<Step> kept;
+  for (std::size_t i = plan.steps.size(); i-- > 0;) {
+    Step& step = plan.steps[i];
+    step.last_used.clear();
+    const auto is_needed = [&](int value) { return value >= 0 && needed[static_cast<std::size_t>(value)]; };
+    if (std::none_of(step.outputs.begin(), step.outputs.end(), is_needed)) continue;   // nothing needs it
+    for (const int output : step.outputs)
+      if (output >= 0 && !is_needed(output)) step.last_used.push_back(output);
+    for (const int input : step.inputs) {
+      if (input < 0 || needed[static_cast<std::size_t>(input)]) continue;
+      needed[static_cast<std::size_t>(input)] = true;
+      if (!plan.values[static_cast<std::size_t>(input)].is_constant) step.last_used.push_back(input);
+    }
+    kept.push_back(std::move(step));
+  }
+  plan.steps.assign(std::make_move_iterator(kept.rbegin()), std::make_move_iterator(kept.rend()));
+}
 
 std::vector<Problem> problems_of(const OnnxFile& file) {
   Planner planner(file, nullptr, nullptr);

@@ -4,6 +4,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,11 +12,21 @@
 
 namespace retort::onnx {
 
+class Convolution;
+
 struct Step {
   const Node* node = nullptr;
   const Operator* row = nullptr;
   std::vector<int> inputs, outputs;      // value numbers; -1: left out
   std::vector<int> last_used;            // values that nothing needs after this step
+  // Set to see what rounding the first input to codes 0 … 255 does: value = (code - zero) · scale.
+  struct Rounding {
+    float scale;
+    std::uint8_t zero;
+  };
+  std::optional<Rounding> rounded_input{};
+  // Set by fuse.h: computes the step in the node's place, from its first input alone.
+  std::shared_ptr<Convolution> convolution;
 };
 
 struct Plan {
@@ -32,6 +43,9 @@ struct Plan {
   std::vector<int> inputs, outputs;      // of the graph, as declared; inputs with a weight of their name are no inputs
   std::vector<const ValueInfo*> input_infos;
 };
+
+// Drops steps that no output needs and says after which step each value can go.
+void mark_last_uses(Plan& plan);
 
 // A node that can't run, or a tensor or input that is at fault.
 struct Problem {

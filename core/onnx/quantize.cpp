@@ -10,6 +10,7 @@
 #include "core/formats/byte_reader.h"
 #include "core/formats/protobuf.h"
 #include "core/formats/protobuf_writer.h"
+#include "core/onnx/quantize_targets.h"
 
 namespace retort::onnx {
 namespace {
@@ -18,60 +19,6 @@ using formats::for_fields;
 using formats::ProtoField;
 using formats::ProtoWriter;
 using formats::Wire;
-
-// Where the output channels of a node's weight (input 1) stand; nullopt: not a node that is quantized.
-std::optional<std::size_t> channel_axis(const Node& node, const Shape& weight) {
-  if (!node.domain.empty()) return std::nullopt;
-  if (node.op == "Conv" && weight.size() >= 3) return 0;
-  if (node.op == "Gemm" && weight.size() == 2) return Attributes(node).whole("transB", 0) != 0 ? 0u : 1u;
-  if (node.op == "MatMul" && weight.size() == 2) return 1;
-  return std::nullopt;
-}
-
-// A step whose activation and weight become 8-bit.
-struct Target {
-  const Step* step = nullptr;
-  const Plan::Value* weight = nullptr;
-  std::string activation;
-  std::size_t axis = 0;
-};
-
-std::vector<Target> targets_of(const Plan& plan) {
-  std::vector<Target> out;
-  for (const Step& step : plan.steps) {
-    if (step.inputs.size() < 2 || step.inputs[0] < 0 || step.inputs[1] < 0) continue;
-    const Plan::Value& activation = plan.values[static_cast<std::size_t>(step.inputs[0])];
-    const Plan::Value& weight = plan.values[static_cast<std::size_t>(step.inputs[1])];
-    if (activation.is_constant || !weight.is_constant || weight.type != ElementType::kFloat || weight.constant.elements() == 0) continue;
-    const auto axis = channel_axis(*step.node, weight.constant.shape());
-    if (axis) out.push_back({&step, &weight, activation.name, *axis});
-  }
-  return out;
-}
-
-struct Codes {
-  std::vector<std::int8_t> values;
-  std::vector<float> scales;             // one for each channel
-};
-
-Result<Codes> round_weight(const Target& target) {
-  const Tensor& weight = target.weight->constant;
-  Codes out{std::vector<std::int8_t>(static_cast<std::size_t>(weight.elements())), std::vector<float>(static_cast<std::size_t>(weight.size(target.axis)))};
-  std::int64_t inner = 1;
-  for (std::size_t d = target.axis + 1; d < weight.rank(); ++d) inner *= weight.size(d);
-  const auto channel = [&](std::size_t i) { return static_cast<std::size_t>(static_cast<std::int64_t>(i) / inner % weight.size(target.axis)); };
-  const float* const x = weight.data<float>();
-  for (std::size_t i = 0; i < out.values.size(); ++i) {
-    if (!std::isfinite(x[i])) return Error{.code = ErrorCode::kNonFinite, .place = "tensor " + formats::printable(target.weight->name)};
-    float& scale = out.scales[channel(i)];
-    scale = std::max(scale, std::abs(x[i]));
-  }
-  // A scale below the smallest normal number would lose the codes; such a channel is zero for all that f32 can tell.
-  for (float& scale : out.scales) scale = scale / 127 >= std::numeric_limits<float>::min() ? scale / 127 : 1.0f;
-  for (std::size_t i = 0; i < out.values.size(); ++i)
-    out.values[i] = static_cast<std::int8_t>(std::clamp(std::nearbyint(x[i] / out.scales[channel(i)]), -127.0f, 127.0f));
-  return out;
-}
 
 // TensorProto with raw_data.
 template <class T>
@@ -97,7 +44,7 @@ std::string node_message(const char* op, const std::vector<std::string>& inputs,
 
 class Rewriter {
  public:
-  Rewriter(const Plan& plan, const Ranges& ranges) : plan_(plan), ranges_(ranges) {
+  Rewriter(const Plan& plan, const Ranges& ranges, const NodeSet& kept) : plan_(plan), ranges_(ranges), kept_(kept) {
     for (const Plan::Value& value : plan.values) names_.insert(value.name);
   }
 
@@ -107,7 +54,7 @@ class Rewriter {
         return Error{.code = ErrorCode::kUnsupported, .place = "tensor " + formats::printable(tensor.name), .expected = "weights inside the file", .found = "external data",
                      .next_step = "save the model with its weights inside"};
     for (const Target& target : targets_of(plan_)) {
-      if (!ranges_.contains(target.activation)) {
+      if (!ranges_.contains(target.activation) || kept_.contains(target.step->node->index)) {
         ++out_.kept;
         continue;
       }
@@ -178,9 +125,7 @@ class Rewriter {
   }
 
   std::string add_activation(const std::string& name, std::string& nodes) {
-    const Range range = ranges_.find(name)->second;
-    const float width = (range.high - range.low) / 255, scale = width >= std::numeric_limits<float>::min() ? width : 1.0f;
-    const auto zero = static_cast<std::uint8_t>(std::clamp(std::nearbyint(-range.low / scale), 0.0f, 255.0f));
+    const auto [scale, zero] = grid_of(ranges_.find(name)->second);
     const std::string scale_name = fresh(name + "_scale"), zero_name = fresh(name + "_zero"), codes = fresh(name + "_uint8"), value = fresh(name + "_dequantized");
     tensors_.bytes(5, tensor_message<float>(scale_name, ElementType::kFloat, {}, std::span(&scale, 1)));
     tensors_.bytes(5, tensor_message<std::uint8_t>(zero_name, ElementType::kUint8, {}, std::span(&zero, 1)));
@@ -236,6 +181,7 @@ class Rewriter {
 
   const Plan& plan_;
   const Ranges& ranges_;
+  const NodeSet& kept_;
   QuantizedGraph out_;
   std::set<std::string, std::less<>> names_, unused_;
   ProtoWriter tensors_;                                                     // initializers to add
@@ -249,27 +195,6 @@ class Rewriter {
 
 }  // namespace
 
-Result<void> observe(Session& session, const Session::Values& inputs, Ranges& ranges, const JobContext& job) {
-  std::set<std::string, std::less<>> wanted;
-  for (const Target& target : targets_of(session.plan())) wanted.insert(target.activation);
-  Result<void> problem;
-  const auto widen = [&](const std::string& name, const Tensor& value) {
-    if (!wanted.contains(name) || !problem.ok() || value.type() != ElementType::kFloat) return;
-    Range& range = ranges[name];
-    for (const float x : value.values<float>()) {
-      if (!std::isfinite(x)) {
-        problem = Error{.code = ErrorCode::kNonFinite, .place = "value " + formats::printable(name)};
-        return;
-      }
-      range.low = std::min(range.low, x);
-      range.high = std::max(range.high, x);
-    }
-  };
-  for (const auto& [name, value] : inputs) widen(name, value);
-  RETORT_TRY(const auto outputs, session.run(inputs, job, widen));
-  return problem;
-}
-
-Result<QuantizedGraph> quantize_graph(const Plan& plan, const Ranges& ranges) { return Rewriter(plan, ranges).make(); }
+Result<QuantizedGraph> quantize_graph(const Plan& plan, const Ranges& ranges, const NodeSet& kept) { return Rewriter(plan, ranges, kept).make(); }
 
 }  // namespace retort::onnx

@@ -1,22 +1,21 @@
 // Static quantization of an ONNX graph: the weights of Conv, MatMul and Gemm become INT8 with a scale for each output channel,
 // their activations UINT8 with one range each, taken from calibration runs. What is written is standard ONNX (QuantizeLinear and
 // DequantizeLinear around the unchanged operators), so that any runtime can run it; everything else is copied byte for byte.
+// Nodes that carry most of the damage can stay in f32: which ones is measured, one by one and together.
 #pragma once
 
-#include <map>
+#include <set>
 #include <string>
+#include <vector>
 
-#include "core/onnx/session.h"
+#include "core/onnx/calibrate.h"
 
 namespace retort::onnx {
 
-struct Range {
-  float low = 0, high = 0;               // 0 lies inside
-};
-using Ranges = std::map<std::string, Range, std::less<>>;   // by value name
+// Names of the values that become 8-bit: first inputs of products and convolutions with constant f32 weights.
+std::vector<std::string> quantized_activations(const Plan& plan);
 
-// Widens the ranges of the values that quantization asks for by one run. Errors: those of a run, kNonFinite.
-Result<void> observe(Session& session, const Session::Values& inputs, Ranges& ranges, const JobContext& job);
+using NodeSet = std::set<std::size_t>;   // by the node's index in its graph
 
 struct QuantizedGraph {
   std::string bytes;                     // the file
@@ -24,8 +23,28 @@ struct QuantizedGraph {
   std::uint64_t weight_bytes_before = 0, weight_bytes_after = 0;
 };
 // Scale w = max|w| / 127 of its channel, codes rounded half to even; activations: scale (high - low) / 255, zero point rounded.
-// A node stays as it is when its weight isn't constant f32 or no range was seen.
+// A node stays as it is when its weight isn't constant f32, no range was seen, or `kept` has it.
 // Errors: kUnsupported (external data), kNonFinite (a weight).
-Result<QuantizedGraph> quantize_graph(const Plan& plan, const Ranges& ranges);
+Result<QuantizedGraph> quantize_graph(const Plan& plan, const Ranges& ranges, const NodeSet& kept = {});
+
+struct Sensitivity {
+  std::size_t node = 0;                  // index in the graph
+  std::string label, weight;             // "node 3 conv1 (Conv)", the weight's name
+  std::uint64_t bytes = 0;               // of the weight in f32
+  double error = 0;                      // of the outputs when this node alone is 8-bit
+  bool kept = false;                     // stays in f32
+};
+struct SensitivityReport {
+  std::vector<Sensitivity> nodes;        // the most damaging first
+  double error_all = 0;                  // of the outputs when every node is 8-bit
+  double error = 0;                      // with the kept ones in f32
+  NodeSet kept() const;
+};
+// Errors are the relative root mean square of all f32 outputs over `sets`, measured by running the graph with rounded weights and
+// activations. Keeps in f32 the most damaging nodes until the error is at most `target` (relative), but none whose weights would
+// make more than `most_bytes` (a share of all weights' bytes) stay. target 0 keeps none.
+// Errors: those of a run, kNonFinite (a weight), kCanceled. Progress in nodes.
+Result<SensitivityReport> measure_sensitivity(Session& session, const Ranges& ranges, std::span<const Session::Values> sets, double target, double most_bytes,
+                                              const JobContext& job);
 
 }  // namespace retort::onnx

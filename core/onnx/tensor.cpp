@@ -71,6 +71,23 @@ Result<Tensor> Tensor::from(Memory& memory, const StoredTensor& stored, std::sha
   return out;
 }
 
+Tensor Tensor::as_lying() const {
+  Tensor out = *this;
+  if (!channels_last_) return out;
+  out.channels_last_ = false;
+  out.shape_.erase(out.shape_.begin() + 1);
+  out.shape_.push_back(shape_[1]);
+  return out;
+}
+
+Tensor Tensor::channels_last(const Tensor& lying) {
+  Tensor out = lying;
+  out.channels_last_ = true;
+  out.shape_.pop_back();
+  out.shape_.insert(out.shape_.begin() + 1, lying.shape_.back());
+  return out;
+}
+
 Tensor Tensor::reshaped(Shape shape) const {
   Tensor out = *this;
   out.shape_ = std::move(shape);

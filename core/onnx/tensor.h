@@ -1,4 +1,6 @@
 // Tensor: a value while an ONNX graph runs. Shares its bytes: a reshaped value is the same memory under another shape.
+// Images may lie with their channels innermost, as convolutions want them: the shape stays [batch, channels, space …], the
+// bytes are those of [batch, space …, channels]. Only the operators that core/onnx/layout.h names ever see such values.
 // Written once, by the operator that makes it; from then on read only, from any thread.
 #pragma once
 
@@ -46,9 +48,13 @@ class Tensor {
   static Result<Tensor> from(Memory& memory, const StoredTensor& stored, std::shared_ptr<const void> keep);
   // The same values in another shape of as many elements.
   Tensor reshaped(Shape shape) const;
+  // The same bytes as an ordinary tensor of [batch, space …, channels], and back.
+  Tensor as_lying() const;
+  static Tensor channels_last(const Tensor& lying);
 
   ElementType type() const noexcept { return type_; }
   const Shape& shape() const noexcept { return shape_; }
+  bool is_channels_last() const noexcept { return channels_last_; }
   std::size_t rank() const noexcept { return shape_.size(); }
   std::int64_t size(std::size_t axis) const noexcept { return shape_[axis]; }
   std::int64_t elements() const noexcept { return elements_; }
@@ -67,6 +73,7 @@ class Tensor {
   ElementType type_ = ElementType::kUndefined;
   Shape shape_;
   std::int64_t elements_ = 0;
+  bool channels_last_ = false;
   const std::byte* bytes_ = nullptr;
   std::shared_ptr<const void> keep_;
 };

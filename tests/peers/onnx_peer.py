@@ -3,7 +3,8 @@
 Usage: onnx_peer.py RETORT [--threads N] [NET.onnx ...]
 Without nets: those of PyPI's rapidocr-onnxruntime (detection, recognition, direction of text) and a BERT that torch exports here
 (if torch and transformers are installed). Packages: onnx, onnxruntime, numpy, pillow, safetensors. Exit code 1: an output differs by more
-than 1e-4 of its greatest value. With --quantize it also quantizes each net by these inputs and runs the written file in both.
+than 1e-4 of its greatest value. With --quantize it also quantizes each net by these inputs and runs the written file in both. With
+--answers it quantizes the recogniser by images of text in every way there is and compares what f32 and INT8 read on other images.
 """
 import argparse
 import importlib.util
@@ -44,6 +45,75 @@ def rapidocr_nets():
         for path in sorted(folder.glob(pattern)):
             for shape in shapes:
                 yield path, {"x": np.stack([text_image(rng, *shape[2:]) for _ in range(shape[0])])}
+
+
+def line_image(rng, words):
+    """[3, 48, 320] and the text on it."""
+    from PIL import Image, ImageDraw, ImageFont
+    paper, ink = int(rng.integers(170, 250)), int(rng.integers(5, 80))
+    text, size = " ".join(words), int(rng.integers(22, 36))
+    image = Image.new("L", (320, 48), paper)
+    draw, font = ImageDraw.Draw(image), ImageFont.load_default(size)
+    while draw.textlength(text, font) > 308:
+        text = text[:-1].rstrip()
+    draw.text((int(rng.integers(2, 10)), (48 - size) // 2 - 2), text, fill=ink, font=font)
+    pixels = np.asarray(image, np.float32) / 255 + rng.normal(0, rng.uniform(0, 0.03), (48, 320)).astype(np.float32)
+    return np.repeat((pixels[None] - 0.5) / 0.5, 3, axis=0).astype(np.float32), text
+
+
+def texts_of(probabilities, characters):
+    """What a recogniser reads: the likeliest of each step, repeats and the blank (0) left out."""
+    texts = []
+    for steps in probabilities.argmax(-1):
+        kept = [c for i, c in enumerate(steps) if c != 0 and (i == 0 or c != steps[i - 1])]
+        texts.append("".join(characters[c] for c in kept))
+    return texts
+
+
+def differing(a, b):
+    """Levenshtein's distance."""
+    row = list(range(len(b) + 1))
+    for i, x in enumerate(a, 1):
+        last, row[0] = row[0], i
+        for j, y in enumerate(b, 1):
+            last, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, last + (x != y))
+    return row[-1]
+
+
+def compare_answers(retort, folder, images=48):
+    import onnx
+    path = next(path for path, _ in rapidocr_nets() if "rec" in path.name)
+    metadata = {p.key: p.value for p in onnx.load(path).metadata_props}
+    characters = ["", *metadata["character"].splitlines(), " "]
+    rng = np.random.default_rng(11)
+    words = "Model Retort quantize 2026 3.14 weights, scale: INT8 Straße (accuracy) latency 42% memory; OK? yes/no A4 B12".split() + WORDS
+    made = [line_image(rng, rng.choice(words, 6)) for _ in range(images + 24)]
+    save_file({f"{i}/x": image[None] for i, (image, _) in enumerate(made[:24])}, folder / "calibration.safetensors")
+    shown = np.stack([image for image, _ in made[24:]])
+    save_file({"x": shown}, folder / "images.safetensors")
+
+    def read(net):
+        subprocess.run([retort, "forward", net, "--input", folder / "images.safetensors", "--output", folder / "read.safetensors"], check=True)
+        values = next(iter(load_file(folder / "read.safetensors").values()))
+        return values, texts_of(values, characters)
+
+    exact, expected = read(path)
+    letters = sum(map(len, expected))
+    right = sum(a.replace(" ", "") == b.replace(" ", "") for a, (_, b) in zip(expected, made[24:]))
+    print(f"\n{path.name}: {images} images of text, f32 reads {right} as printed (blanks aside); for example {expected[0]!r}")
+    print(f"{'ranges':<12} {'f32 nodes':>9} {'MB':>6} {'rms':>8} {'same text':>10} {'letters that differ':>20} {'ms f32':>8} {'ms INT8':>8}")
+    for ranges, limit in (("minmax", 0), ("percentile", 0), ("mse", 0), ("minmax", None), ("mse", None)):
+        out = folder / "answers.onnx"
+        done = subprocess.run([retort, "quantize", path, "--type", "INT8", "--calibration", folder / "calibration.safetensors", "--ranges", ranges, "-o", out, "--json",
+                               *([] if limit is None else ["--max-error", str(limit)])], capture_output=True, text=True, check=True)
+        report = json.loads(done.stdout)
+        values, texts = read(out)
+        rms = np.linalg.norm((values - exact).astype(np.float64)) / np.linalg.norm(exact.astype(np.float64))
+        apart = sum(differing(a, b) for a, b in zip(expected, texts))
+        print(f"{ranges:<12} {report['kept_nodes']:9} {report['bytes'] / 1e6:6.1f} {rms:8.2%} {sum(a == b for a, b in zip(expected, texts)):4} of {images} "
+              f"{apart:9} of {letters:6} {1e3 * report['source_run_seconds'] / report['sets']:10.1f} {1e3 * report['run_seconds'] / report['sets']:8.1f}")
+    for node in [n for n in report["nodes"] if n["kept"]]:
+        print(f"  stays in f32: {node['node']:<44} alone {node['error']:.2%} off")
 
 
 def export_bert(folder, opset):
@@ -163,7 +233,11 @@ def main():
     parser.add_argument("nets", nargs="*", type=pathlib.Path)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--quantize", action="store_true")
+    parser.add_argument("--answers", action="store_true")
     args = parser.parse_args()
+    if args.answers:
+        with tempfile.TemporaryDirectory() as name:
+            return compare_answers(args.retort, pathlib.Path(name))
     print(f"{'net':<36} {'input':<14} {'difference':>10} {'Retort':>12} {'ONNX Runtime':>12} {'ratio':>6}   ({args.threads} threads, best run)")
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)

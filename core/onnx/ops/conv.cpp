@@ -1,5 +1,6 @@
 // Conv, ConvTranspose, ConvInteger: the definition as plain loops, and the fast way: patches of the input put in columns and
 // multiplied by the weights, or, where each channel has a filter of its own, one row of outputs per tap.
+#include "core/onnx/layout.h"
 #include "core/onnx/ops/loops.h"
 #include "core/onnx/ops/ops.h"
 #include "core/onnx/ops/products.h"
@@ -219,6 +220,13 @@ Result<void> pointwise_conv(const Call& call, const Conv& conv) {
 }  // namespace
 
 Result<void> run_conv(const Call& call) {
+  if (call.in(0).is_channels_last()) {   // after a convolution with a kernel of its own
+    RETORT_TRY(const Tensor x, to_plain(call.memory, call.device, call.in(0)));
+    std::vector<const Tensor*> inputs(call.inputs.begin(), call.inputs.end());
+    inputs[0] = &x;
+    return run_conv(Call{.node = call.node, .attributes = call.attributes, .opset = call.opset, .inputs = inputs, .outputs = call.outputs,
+                         .memory = call.memory, .device = call.device, .job = call.job, .wanted = call.wanted});
+  }
   RETORT_TRY(const Conv conv, plan_conv(call));
   RETORT_CHECK(check_bias(call, 2, conv.filters));
   RETORT_CHECK(call.make(0, ElementType::kFloat, output_shape(conv)));

@@ -37,6 +37,14 @@ Result<void> run_quantize_linear(const Call& call) {
   RETORT_CHECK(call.make(0, type, x.shape()));
   with_type(type, Bytes8(), [&](auto kind) {
     using T = decltype(kind);
+    if (whole.size == 1) {
+      const float scale = *call.in(1).data<float>();
+      const std::int32_t shift = zero ? *zero->data<T>() : 0;
+      for_tiles(call.device, x.elements(), [&](std::int64_t first, std::int64_t n) {
+        for (std::int64_t i = first; i < first + n; ++i) call.out<T>(0)[i] = rounded<T>(x.data<float>()[i], scale, shift);
+      });
+      return;
+    }
     for_each(call.device, whole.inner == 0 ? 0 : whole.outer * whole.size, whole.inner * 2, [&](std::int64_t row) {
       const std::int64_t c = row % whole.size;
       const float scale = call.in(1).data<float>()[c];
@@ -54,6 +62,14 @@ Result<void> run_dequantize_linear(const Call& call) {
   RETORT_CHECK(call.make(0, ElementType::kFloat, x.shape()));
   with_type(x.type(), Types<std::int8_t, std::uint8_t, std::int32_t>(), [&](auto kind) {
     using T = decltype(kind);
+    if (whole.size == 1) {
+      const float scale = *call.in(1).data<float>();
+      const std::int64_t shift = zero ? *zero->data<T>() : 0;
+      for_tiles(call.device, x.elements(), [&](std::int64_t first, std::int64_t n) {
+        for (std::int64_t i = first; i < first + n; ++i) call.out<float>(0)[i] = static_cast<float>(static_cast<std::int64_t>(x.data<T>()[i]) - shift) * scale;
+      });
+      return;
+    }
     for_each(call.device, whole.inner == 0 ? 0 : whole.outer * whole.size, whole.inner, [&](std::int64_t row) {
       const std::int64_t c = row % whole.size, shift = zero ? zero->data<T>()[c] : 0;
       const float scale = call.in(1).data<float>()[c];

@@ -194,14 +194,27 @@ Result<void> run_batch_normalization(const Call& call) {
   for (std::size_t i = 1; i < 5; ++i)
     if (call.in(i).elements() != channels) return bad_input(std::to_string(channels) + " values", shape_text(call.in(i).shape()));
   const float epsilon = call.attributes.real("epsilon", 1e-5f);
-  RETORT_CHECK(call.make(0, x.type(), x.shape()));
+  const bool last = x.is_channels_last();
+  RETORT_CHECK(call.make(0, x.type(), last ? x.as_lying().shape() : x.shape()));
+  if (last) call.outputs[0] = Tensor::channels_last(call.outputs[0]);
   if (x.elements() == 0) return {};
+  std::vector<float> scales, shifts;
+  for (std::int64_t c = 0; c < channels; ++c) {
+    const double scale = static_cast<double>(call.in(1).data<float>()[c]) / std::sqrt(static_cast<double>(call.in(4).data<float>()[c]) + static_cast<double>(epsilon));
+    scales.push_back(static_cast<float>(scale));
+    shifts.push_back(static_cast<float>(static_cast<double>(call.in(2).data<float>()[c]) - static_cast<double>(call.in(3).data<float>()[c]) * scale));
+  }
+  if (last) {
+    for_each(call.device, x.elements() / channels, channels, [&](std::int64_t point) {
+      const float* const from = x.data<float>() + point * channels;
+      float* const to = call.out<float>(0) + point * channels;
+      for (std::int64_t c = 0; c < channels; ++c) to[c] = from[c] * scales[static_cast<std::size_t>(c)] + shifts[static_cast<std::size_t>(c)];
+    });
+    return {};
+  }
   const std::int64_t inner = x.elements() / (x.size(0) * channels);
   for_each(call.device, x.size(0) * channels, inner, [&](std::int64_t i) {
-    const std::int64_t c = i % channels;
-    const double scale = static_cast<double>(call.in(1).data<float>()[c]) / std::sqrt(static_cast<double>(call.in(4).data<float>()[c]) + static_cast<double>(epsilon));
-    const auto a = static_cast<float>(scale);
-    const auto b = static_cast<float>(static_cast<double>(call.in(2).data<float>()[c]) - static_cast<double>(call.in(3).data<float>()[c]) * scale);
+    const float a = scales[static_cast<std::size_t>(i % channels)], b = shifts[static_cast<std::size_t>(i % channels)];
     const float* from = x.data<float>() + i * inner;
     float* to = call.out<float>(0) + i * inner;
     for (std::int64_t k = 0; k < inner; ++k) to[k] = from[k] * a + b;

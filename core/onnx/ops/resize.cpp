@@ -124,14 +124,19 @@ Result<Target> target_of(const Call& call) {
 }  // namespace
 
 Result<void> run_resize(const Call& call) {
-  RETORT_TRY(const Target target, target_of(call));
+  RETORT_TRY(Target target, target_of(call));
   const bool old = scales_input(call) == 1;
   const Rules rules{.mode = call.attributes.text("mode", "nearest"),
                     .coordinates = old ? "asymmetric" : call.attributes.text("coordinate_transformation_mode", "half_pixel"),
                     .nearest = old ? "floor" : call.attributes.text("nearest_mode", "round_prefer_floor"),
                     .cubic = call.attributes.real("cubic_coeff_a", -0.75f),
                     .exclude_outside = call.attributes.whole("exclude_outside", 0) != 0};
-  Tensor x = call.in(0);
+  const bool last = call.in(0).is_channels_last();
+  Tensor x = call.in(0).as_lying();
+  if (last) {   // the axes as they lie: space, then channels
+    std::rotate(target.shape.begin() + 1, target.shape.begin() + 2, target.shape.end());
+    std::rotate(target.scales.begin() + 1, target.scales.begin() + 2, target.scales.end());
+  }
   if (!count_elements(target.shape)) return bad_input("sizes", shape_text(target.shape));
   if (x.elements() == 0) return bad_input("values to resize", shape_text(x.shape()));
   for (std::size_t axis = 0; axis < x.rank(); ++axis) {
@@ -144,7 +149,7 @@ Result<void> run_resize(const Call& call) {
     if (next.elements() > 0) resize_axis(call.device, taps, around(x.shape(), axis), x.data<float>(), next.write<float>());
     x = std::move(next);
   }
-  call.outputs[0] = std::move(x);
+  call.outputs[0] = last ? Tensor::channels_last(x) : std::move(x);
   return {};
 }
 

@@ -2,6 +2,7 @@
 #include <cmath>
 #include <limits>
 
+#include "core/onnx/layout.h"
 #include "core/onnx/ops/loops.h"
 #include "core/onnx/ops/ops.h"
 
@@ -225,11 +226,23 @@ Result<void> run_slice(const Call& call) {
 }
 
 Result<void> run_concat(const Call& call) {
-  const Tensor& first = call.in(0);
-  RETORT_TRY(const std::size_t axis, axis_of(call.attributes.whole("axis", call.opset < 4 ? 1 : 0), first.rank()));
+  // Images with their channels innermost stay so when all are; else all are put in ONNX's order.
+  const bool last = std::all_of(call.inputs.begin(), call.inputs.end(), [](const Tensor* x) { return x && x->is_channels_last(); });
+  std::vector<Tensor> lying;
+  std::vector<const Tensor*> inputs(call.inputs.begin(), call.inputs.end());
+  for (const Tensor* x : call.inputs) {
+    RETORT_TRY(Tensor seen, x == nullptr ? Result<Tensor>(Tensor()) : last ? Result<Tensor>(x->as_lying()) : to_plain(call.memory, call.device, *x));
+    lying.push_back(std::move(seen));
+  }
+  for (std::size_t i = 0; i < inputs.size(); ++i)
+    if (inputs[i]) inputs[i] = &lying[i];
+  if (!inputs[0]) return bad_input("values", "none");
+  const Tensor& first = *inputs[0];
+  RETORT_TRY(const std::size_t logical, axis_of(call.attributes.whole("axis", call.opset < 4 ? 1 : 0), first.rank()));
+  const std::size_t axis = !last || logical == 0 ? logical : logical == 1 ? first.rank() - 1 : logical - 1;
   Shape shape = first.shape();
   shape[axis] = 0;
-  for (const Tensor* x : call.inputs) {
+  for (const Tensor* x : inputs) {
     if (x == nullptr || x->rank() != shape.size()) return bad_input(std::to_string(shape.size()) + " dimensions", x ? shape_text(x->shape()) : "none");
     for (std::size_t i = 0; i < shape.size(); ++i)
       if (i != axis && x->size(i) != shape[i]) return bad_input(shape_text(first.shape()), shape_text(x->shape()));
@@ -239,13 +252,15 @@ Result<void> run_concat(const Call& call) {
   const AroundAxis whole = around(shape, axis);
   const auto row = static_cast<std::size_t>(whole.size * whole.inner) * first.element_size();
   std::size_t at = 0;
-  for (const Tensor* x : call.inputs) {
+  for (const Tensor* x : inputs) {
     const auto part = static_cast<std::size_t>(x->size(axis) * whole.inner) * x->element_size();
     if (part > 0)
-      for (std::int64_t o = 0; o < whole.outer; ++o)
+      for_each(call.device, whole.outer, static_cast<std::int64_t>(part / 4), [&](std::int64_t o) {
         std::memcpy(call.out<std::byte>(0) + static_cast<std::size_t>(o) * row + at, x->bytes().data() + static_cast<std::size_t>(o) * part, part);
+      });
     at += part;
   }
+  if (last) call.outputs[0] = Tensor::channels_last(call.outputs[0]);
   return {};
 }
 

@@ -230,8 +230,10 @@ class OnnxTest : public QObject {
       QVERIFY(session.ok());
       const auto inputs = inputs_of(**session, *references_, name);
       QVERIFY(inputs.ok());
-      Ranges ranges;
-      QVERIFY(observe(**session, *inputs, ranges, {}).ok());
+      const std::vector<Session::Values> sets = {*inputs};
+      Calibrator calibrator(**session);
+      QVERIFY(calibrator.observe(sets, {}).ok());
+      const Ranges ranges = calibrator.ranges(RangeMethod::kMse);
       const auto made = quantize_graph((*session)->plan(), ranges);
       QVERIFY2(made.ok(), made.ok() ? "" : error_text(made.error()).c_str());
       QCOMPARE(made->nodes, std::size_t{nodes});

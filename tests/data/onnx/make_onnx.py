@@ -301,6 +301,42 @@ def nets(m):
     m.finish("net-attention", graph_of(nodes, inputs, ["y"], weights, 13), inputs)
 
 
+def layouts(m):
+    """What stands between convolutions: taken into them, computed with their channels innermost, or put back in order first."""
+    n = helper.make_node
+    c = f(6, 6, 3, 3) * 0.3
+    weights = {"w1": f(6, 3, 3, 3) * 0.4, "w2": c, "w3": f(6, 6, 1, 1) * 0.5, "dw": f(6, 1, 5, 5) * 0.4, "scale": f(6), "bias": f(6), "mean": f(6), "var": np.abs(f(6)) + 0.1,
+               "shift": f(1, 6, 1, 1), "times": f(6, 1, 1), "half": np.float32(0.5), "zero": np.float32(0), "three": np.float32(3), "six": np.float32(6), "sixth": np.float32(1 / 6),
+               "b2": f(6), "squeeze": f(2, 6, 1, 1), "excite": f(6, 2, 1, 1), "b4": f(6), "roi": np.zeros(0, np.float32), "twice": np.float32([1, 1, 2, 2])}
+    nodes = [n("Conv", ["x", "w1"], ["a0"], pads=[1, 1, 1, 1], strides=[2, 2]), n("BatchNormalization", ["a0", "scale", "bias", "mean", "var"], ["a1"]),
+             n("Add", ["a1", "shift"], ["a2"]), n("Mul", ["times", "a2"], ["a3"]), n("Sub", ["a3", "half"], ["a4"]), n("Clip", ["a4", "zero", "six"], ["a"]),
+             n("Conv", ["a", "w2", "b2"], ["b0"], pads=[1, 1, 1, 1]), n("Add", ["b0", "three"], ["b1"]), n("Clip", ["b1", "zero", "six"], ["b2c"]), n("Mul", ["b0", "b2c"], ["b3"]), n("Div", ["b3", "six"], ["b"]),
+             n("Conv", ["b", "dw"], ["d0"], group=6, pads=[2, 2, 2, 2]), n("Add", ["three", "d0"], ["d1"]), n("Clip", ["d1", "zero", "six"], ["d2"]), n("Mul", ["d2", "sixth"], ["d3"]), n("Mul", ["d3", "d0"], ["d"]),
+             n("Add", ["d", "a"], ["r"]), n("GlobalAveragePool", ["r"], ["g"]), n("Conv", ["g", "squeeze"], ["g1"]), n("Relu", ["g1"], ["g2"]), n("Conv", ["g2", "excite", "b4"], ["g3"]),
+             n("HardSigmoid", ["g3"], ["g4"], alpha=0.2, beta=0.5), n("Mul", ["r", "g4"], ["se"]), n("MaxPool", ["se"], ["p1"], kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1]),
+             n("AveragePool", ["se"], ["p2"], kernel_shape=[3, 2], strides=[2, 2], pads=[1, 0, 1, 1], count_include_pad=1), n("Concat", ["p1", "p2"], ["cat"], axis=1),
+             n("Resize", ["cat", "roi", "twice"], ["up"], mode="nearest", coordinate_transformation_mode="asymmetric", nearest_mode="floor"), n("Resize", ["cat", "roi", "twice"], ["soft"], mode="linear"),
+             n("Concat", ["up", "soft"], ["wide"], axis=-2), n("GlobalMaxPool", ["wide"], ["most"]), n("Conv", ["se", "w3"], ["last"]), n("Transpose", ["last"], ["y"], perm=[0, 2, 3, 1])]
+    x = f(2, 3, 14, 18)
+    m.finish("net-layouts", graph_of(nodes, {"x": x}, ["y", "wide", "most", "r"], weights, 13), {"x": x})
+
+    functions = {"silu": [n("Sigmoid", ["c"], ["s"]), n("Mul", ["c", "s"], ["y"])], "hard": [n("HardSigmoid", ["c"], ["s"], alpha=1 / 6, beta=0.5), n("Mul", ["s", "c"], ["y"])],
+                 "leaky": [n("LeakyRelu", ["c"], ["y"], alpha=0.3)], "sigmoid": [n("Sigmoid", ["c"], ["y"])], "not-hard": [n("HardSigmoid", ["c"], ["s"]), n("Mul", ["s", "c"], ["y"])],
+                 "relu-used-twice": [n("Relu", ["c"], ["s"]), n("Add", ["c", "s"], ["y"])], "full": [n("Add", ["c", "other"], ["s"]), n("Softmax", ["s"], ["y"], axis=1)],
+                 "by-column": [n("Mul", ["c", "columns"], ["y"])], "prelu": [n("PRelu", ["c", "slopes"], ["y"])], "cast": [n("Greater", ["c", "slopes"], ["s"]), n("Where", ["s", "c", "columns"], ["y"])]}
+    for name, after in functions.items():
+        weights = {"w": f(5, 3, 3, 3) * 0.5, "b": f(5), "columns": f(7), "slopes": f(5, 1, 1), "other": f(2, 5, 6, 7)}
+        used = {i for node in after for i in node.input} | {"w", "b"}
+        x = f(2, 3, 6, 7)
+        m.finish(f"net-after-{name}", graph_of([n("Conv", ["x", "w", "b"], ["c"], pads=[1, 1, 1, 1]), *after], {"x": x}, ["y"], {k: v for k, v in weights.items() if k in used}, 16), {"x": x})
+
+    weights = {"w1": rng.integers(-127, 127, (6, 4, 5)).astype(np.int8), "s1": np.abs(f(6)) * 0.02 + 0.01, "w2": f(3, 6, 3), "slope": np.abs(f(6, 1)), "s": np.float32(0.05), "z": np.uint8(120)}
+    nodes = [n("DequantizeLinear", ["w1", "s1"], ["w"], axis=0), n("Conv", ["x", "w"], ["c"], pads=[2, 2]), n("PRelu", ["c", "slope"], ["p"]), n("QuantizeLinear", ["p", "s", "z"], ["q"]),
+             n("DequantizeLinear", ["q", "s", "z"], ["d"]), n("Conv", ["d", "w2"], ["y"], strides=[2])]
+    x = f(3, 4, 21)
+    m.finish("net-rounded", graph_of(nodes, {"x": x}, ["y"], weights, 16), {"x": x})
+
+
 def bad(root):
     """Files that must be refused, by name of what is wrong."""
     folder = root / "bad"
@@ -363,7 +399,7 @@ def main():
     for part in ("cases", "bad"):
         shutil.rmtree(root / part, ignore_errors=True)
     maker = Maker(root)
-    for group in (elementwise, shapes, choices, reductions, products, pools, resizes, quantized, nets, external):
+    for group in (elementwise, shapes, choices, reductions, products, pools, resizes, quantized, nets, external, layouts):
         group(maker)
     bad(root)
     save_file(maker.tensors, root / "cases.safetensors")
