@@ -34,7 +34,7 @@ Options parse(QApplication& application) {
   parser.setApplicationDescription(QStringLiteral("Retort: make language models smaller, and prove what that cost"));
   parser.addHelpOption();
   parser.addVersionOption();
-  parser.addPositionalArgument(QStringLiteral("path"), QStringLiteral("A study (.retort), a GGUF file or a Hugging Face folder"), QStringLiteral("[path]"));
+  parser.addPositionalArgument(QStringLiteral("path"), QStringLiteral("A study (.retort), a GGUF file, a Hugging Face folder or an ONNX graph"), QStringLiteral("[path]"));
   const auto add = [&](const char* name, const char* help, const char* value) {
     parser.addOption({QString::fromLatin1(name), QString::fromLatin1(help), QString::fromLatin1(value)});
   };
@@ -128,7 +128,8 @@ int main(int argc, char** argv) {
   if (options.screenshots.isEmpty() && options.charts.isEmpty()) return QApplication::exec();
 
   Capture capture(window, study);
-  if (!options.screenshots.isEmpty()) capture.pagesTo(options.screenshots, options.suffix, options.prompt, options.parts);
+  if (!options.screenshots.isEmpty() && ModelService::isGraph(options.path)) capture.graphTo(options.screenshots, options.suffix);
+  else if (!options.screenshots.isEmpty()) capture.pagesTo(options.screenshots, options.suffix, options.prompt, options.parts);
   if (!options.charts.isEmpty()) capture.chartsTo(options.charts);
   QObject::connect(&capture, &Capture::finished, &application, [](const QStringList& problems) {
     for (const QString& problem : problems) QTextStream(stderr) << "retort-gui: " << problem << " could not be made\n";

@@ -44,7 +44,7 @@ void Capture::grab(const QString& path) {
 
 void Capture::pagesTo(const QString& folder, const QString& suffix, const QString& prompt, bool parts) {
   static const QHash<QString, QStringList> kParts = {
-      {QStringLiteral("model"), {QStringLiteral("tensors"), QStringLiteral("text")}},
+      {QStringLiteral("model"), {QStringLiteral("outliers"), QStringLiteral("tensors"), QStringLiteral("configuration"), QStringLiteral("text")}},
       {QStringLiteral("compare"), {QStringLiteral("stairs"), QStringLiteral("layers"), QStringLiteral("difficulty"), QStringLiteral("slices"), QStringLiteral("flips")}}};
   QDir().mkpath(folder);
   for (const PageEntry& entry : m_window.pages()) {
@@ -70,6 +70,16 @@ void Capture::pagesTo(const QString& folder, const QString& suffix, const QStrin
   }
 }
 
+void Capture::graphTo(const QString& folder, const QString& suffix) {
+  QDir().mkpath(folder);
+  m_needsStudy = false;
+  m_steps.push_back({100, [this] { m_window.showPage(QStringLiteral("model")); }});
+  for (const char* part : {"map", "outliers", "tensors", "operators"}) {
+    m_steps.push_back({50, [this, part] { m_window.page(QStringLiteral("model"))->showPart(QLatin1String(part)); }});
+    m_steps.push_back({kSettle, [this, folder, part, suffix] { grab(QDir(folder).filePath(QStringLiteral("graph-%1-%2.png").arg(QLatin1String(part), suffix))); }});
+  }
+}
+
 void Capture::chartsTo(const QString& folder) {
   QDir().mkpath(folder);
   m_steps.push_back({100, [this] { m_window.showPage(QStringLiteral("compare")); }});
@@ -80,7 +90,7 @@ void Capture::chartsTo(const QString& folder) {
 }
 
 void Capture::start() {
-  if (m_study.snapshot()) return next();
+  if (m_study.snapshot() || !m_needsStudy) return next();
   connect(&m_study, &StudyService::snapshotChanged, this, [this] { next(); }, Qt::SingleShotConnection);
   connect(&m_study, &StudyService::failed, this, [this](const Failure& failure) {
     m_problems << failure.text + QLatin1Char(' ') + failure.remedy;

@@ -20,6 +20,8 @@ class Capture : public QObject {
   // Every page as FOLDER/ID-SUFFIX.png. The Try page asks `prompt` first when it isn't empty. With `parts` also the linked
   // views of Compare and the tabs of Model, as ID-PART-SUFFIX.png.
   void pagesTo(const QString& folder, const QString& suffix, const QString& prompt, bool parts);
+  // The views of the ONNX graph that is open, as graph-VIEW-SUFFIX.png. Needs no study.
+  void graphTo(const QString& folder, const QString& suffix);
   // Every chart of the Compare page as PNG, SVG and CSV.
   void chartsTo(const QString& folder);
   // Begins when the study is open; finished() follows.
@@ -40,6 +42,7 @@ class Capture : public QObject {
   StudyService& m_study;
   std::vector<Step> m_steps;
   std::size_t m_next = 0;
+  bool m_needsStudy = true;
   bool m_waiting = false;            // for the Try page's answers
   QStringList m_problems;
 };

@@ -159,9 +159,10 @@ Result<void> quantize_onnx(const OnnxQuantizeOptions& options, Context& context)
   Calibrator calibrator(*before);
   RETORT_CHECK(calibrator.observe(sets, context.job));
   const Ranges ranges = calibrator.ranges(*method);
-  RETORT_TRY(out.sensitivity, measure_sensitivity(*before, ranges, judged(sets), options.most_error, options.most_f32, context.job));
+  RETORT_TRY(const Biases biases, corrected_biases(*before, ranges, sets, context.job));
+  RETORT_TRY(out.sensitivity, measure_sensitivity(*before, ranges, biases, judged(sets), options.most_error, options.most_f32, context.job));
   end_progress();
-  RETORT_TRY(out.made, quantize_graph(before->plan(), ranges, out.sensitivity.kept()));
+  RETORT_TRY(out.made, quantize_graph(before->plan(), ranges, out.sensitivity.kept(), biases));
   if (out.made.nodes == 0)
     return Error{.code = ErrorCode::kUnsupported, .file = options.model, .expected = "Conv, MatMul or Gemm with constant f32 weights", .found = "none"};
   RETORT_TRY(AtomicFile written_file, AtomicFile::create(options.output));

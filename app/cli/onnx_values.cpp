@@ -8,6 +8,8 @@ using namespace retort::onnx;
 ElementType element_of(TensorType type) noexcept {
   switch (type) {
     case TensorType::kF32: return ElementType::kFloat;
+    case TensorType::kF16: return ElementType::kFloat16;
+    case TensorType::kBF16: return ElementType::kBfloat16;
     case TensorType::kF64: return ElementType::kDouble;
     case TensorType::kI64: return ElementType::kInt64;
     case TensorType::kI32: return ElementType::kInt32;
@@ -39,7 +41,7 @@ Result<Session::Values> read_values(Session& session, const Checkpoint& file, co
     if (stored.type == ElementType::kUndefined)
       return Error{.code = ErrorCode::kBadShape, .file = file.path.string(), .place = entry->name, .expected = std::string(traits(info->type).plain),
                    .found = std::string(kernels::traits(entry->type).name)};
-    RETORT_TRY(Tensor tensor, session.copy_in(stored));
+    RETORT_TRY(Tensor tensor, session.copy_in(stored));   // half precision comes in as f32
     out.emplace(info->name, std::move(tensor));
   }
   return out;

@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <span>
+
+#include "core/formats/sampled_reads.h"
 
 namespace retort {
 namespace {
@@ -164,6 +167,8 @@ TensorStatistics sample_statistics(const TensorEntry& tensor, std::int64_t most)
   out.elements = tensor.elements();
   const Pieces pieces(tensor);
   const std::int64_t all = pieces.count(), chosen = out.elements <= most ? all : std::clamp<std::int64_t>(most / pieces.size(), std::min<std::int64_t>(all, 4), all);
+  std::optional<formats::SampledReads> sampled;
+  if (chosen < all) sampled.emplace(tensor.data);
   Peaks peaks(tensor);
   Sums sums;
   std::vector<float> buffer, values;

@@ -140,15 +140,15 @@ Result<ElementType> output_type(const Node& node, const Operator& row, char lett
     const Attribute* to = node.find("to") ? node.find("to") : node.find("dtype");
     const auto type = to && to->whole > 0 && to->whole < static_cast<std::int64_t>(ElementType::kCount) ? static_cast<ElementType>(to->whole)
                                                                                                        : ElementType::kFloat;
-    if (!(row.more_types & bit(type))) return refused(node, "to " + names_of(row.more_types), std::string(traits(type).name));
-    return type;
+    if (!(row.more_types & bit(held_type(type)))) return refused(node, "to " + names_of(row.more_types), std::string(traits(type).name));
+    return held_type(type);
   }
   if (letter == 'V') {
     const Attribute* value = node.find("value");
     const bool whole = node.find("value_int") || node.find("value_ints");
     const ElementType type = value && value->tensor ? value->tensor->type : whole ? ElementType::kInt64 : ElementType::kFloat;
-    if (!(row.more_types & bit(type))) return refused(node, "a value of " + names_of(row.more_types), std::string(traits(type).name));
-    return type;
+    if (!(row.more_types & bit(held_type(type)))) return refused(node, "a value of " + names_of(row.more_types), std::string(traits(type).name));
+    return held_type(type);
   }
   const std::uint32_t only = types_of(letter, row);
   for (unsigned i = 0; i < static_cast<unsigned>(ElementType::kCount); ++i)
@@ -174,6 +174,7 @@ char letter_of(AttributeKind kind) noexcept {
     case AttributeKind::kFloat: return 'f';
     case AttributeKind::kFloats: return 'F';
     case AttributeKind::kString: return 's';
+    case AttributeKind::kStrings: return 'S';
     case AttributeKind::kTensor: return 't';
     default: return 0;
   }

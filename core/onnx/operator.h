@@ -89,7 +89,7 @@ struct Operator {
   std::string_view name;
   std::string_view inputs, outputs;
   std::uint32_t types = kAll;
-  std::string_view attributes;       // what is understood, each with its kind: "axis/i pads/I alpha/f mode/s value/t"
+  std::string_view attributes;       // what is understood, each with its kind: "axis/i pads/I alpha/f mode/s names/S value/t"
   RunOperator run = nullptr;
   std::uint32_t more_types = kAll;
   CheckOperator check = nullptr;

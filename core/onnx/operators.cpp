@@ -49,6 +49,22 @@ Result<void> check_plain(const Attributes& attributes, std::int64_t) {
   return one_of(attributes, "reduction", "none", {"none"});
 }
 
+// The usual functions only, the same for both directions; outputs as [steps, directions, batch, hidden].
+Result<void> check_recurrent(const Attributes& attributes, std::int64_t) {
+  RETORT_CHECK(zero(attributes, "layout"));
+  RETORT_CHECK(zero(attributes, "input_forget"));
+  RETORT_CHECK(one_of(attributes, "direction", "forward", {"forward", "reverse", "bidirectional"}));
+  const Attribute* functions = attributes.node().find("activations");
+  if (!functions) return {};
+  const std::string& op = attributes.node().op;
+  const std::vector<std::string> usual = op == "LSTM" ? std::vector<std::string>{"Sigmoid", "Tanh", "Tanh"} : op == "GRU" ? std::vector<std::string>{"Sigmoid", "Tanh"} : std::vector<std::string>{"Tanh"};
+  for (std::size_t i = 0; i < functions->texts.size(); ++i) {
+    const bool all_relu = op == "RNN" && functions->texts.front() == "Relu" && functions->texts[i] == "Relu";
+    if (!all_relu && functions->texts[i] != usual[i % usual.size()]) return cannot("activations as the standard has them", functions->texts[i].substr(0, 40));
+  }
+  return {};
+}
+
 Result<void> check_pad(const Attributes& attributes, std::int64_t) {
   return one_of(attributes, "mode", "constant", {"constant", "reflect", "edge", "wrap"});
 }
@@ -104,6 +120,7 @@ constexpr auto kOperators = std::to_array<Operator>({
     Operator{"Expand", "TI", "T", kAll, "", &run_expand},
     Operator{"Flatten", "T", "T", kAll, "axis/i", &run_flatten},
     Operator{"Floor", "T", "T", kFloats, "", &run_floor},
+    Operator{"GRU", "FFF?FJF", "F?F", kAll, "activations/S direction/s hidden_size/i layout/i linear_before_reset/i", &run_gru, kAll, &check_recurrent},
     Operator{"Gather", "TI", "T", kAll, "axis/i", &run_gather},
     Operator{"GatherElements", "TI", "T", kAll, "axis/i", &run_gather_elements},
     Operator{"GatherND", "TL", "T", kAll, "batch_dims/i", &run_gather_nd, kAll, &check_plain},
@@ -118,6 +135,7 @@ constexpr auto kOperators = std::to_array<Operator>({
     Operator{"Identity", "T", "T", kAll, "", &run_identity},
     Operator{"InstanceNormalization", "FFF", "F", kAll, "epsilon/f", &run_instance_normalization},
     Operator{"IsNaN", "T", "B", kFloats, "", &run_is_nan},
+    Operator{"LSTM", "FFF?FJFF", "F?FF", kAll, "activations/S direction/s hidden_size/i input_forget/i layout/i", &run_lstm, kAll, &check_recurrent},
     Operator{"LayerNormalization", "FF?F", "F", kAll, "axis/i epsilon/f stash_type/i", &run_layer_normalization},
     Operator{"LeakyRelu", "T", "T", kFloats, "alpha/f", &run_leaky_relu},
     Operator{"Less", "TT", "B", kNumbers, "", &run_less},
@@ -143,6 +161,7 @@ constexpr auto kOperators = std::to_array<Operator>({
     Operator{"Pow", "TU", "T", kNumbers, "", &run_pow, kNumbers},
     Operator{"QuantizeLinear", "FF?U", "Q", kAll,
              "axis/i block_size/i output_dtype/i saturate/i precision/i", &run_quantize_linear, kSmall, &check_quantize},
+    Operator{"RNN", "FFF?FJF", "F?F", kAll, "activations/S direction/s hidden_size/i layout/i", &run_rnn, kAll, &check_recurrent},
     Operator{"Range", "TTT", "T", kNumbers, "", &run_range},
     Operator{"Reciprocal", "T", "T", kFloats, "", &run_reciprocal},
     Operator{"ReduceL1", "T?I", "T", kNumbers, "axes/I keepdims/i noop_with_empty_axes/i", &run_reduce_l1},

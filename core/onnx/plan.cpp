@@ -102,19 +102,19 @@ class Planner {
     value.is_constant = true;
     if (memory_ == nullptr || traits(stored.type).bits % 8 != 0) return {};
     // Bytes of the file, or of the graph that the file object holds.
-    RETORT_TRY(value.constant, Tensor::from(*memory_, stored, stored.owned ? std::shared_ptr<const void>(stored.owned) : keep_));
+    RETORT_TRY(value.constant, Tensor::held(*memory_, stored, stored.owned ? std::shared_ptr<const void>(stored.owned) : keep_));
     return {};
   }
 
   Result<void> add_values() {
     for (const StoredTensor& tensor : file_.graph.tensors) {
-      RETORT_TRY(const int number, add(tensor.name, tensor.type, "tensor"));
+      RETORT_TRY(const int number, add(tensor.name, held_type(tensor.type), "tensor"));
       RETORT_CHECK(set_constant(number, tensor));
     }
     for (const ValueInfo& input : file_.graph.inputs) {
       if (find(input.name) >= 0 && plan_->values[static_cast<std::size_t>(find(input.name))].is_constant) continue;   // a weight's default
       if (input.type == ElementType::kUndefined) return at_fault(ErrorCode::kUnsupported, "input " + printable(input.name), "a tensor", "something else");
-      RETORT_TRY(const int number, add(input.name, input.type, "input " + printable(input.name)));
+      RETORT_TRY(const int number, add(input.name, held_type(input.type), "input " + printable(input.name)));
       plan_->inputs.push_back(number);
       plan_->input_infos.push_back(&input);
     }

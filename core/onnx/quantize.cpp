@@ -44,7 +44,7 @@ std::string node_message(const char* op, const std::vector<std::string>& inputs,
 
 class Rewriter {
  public:
-  Rewriter(const Plan& plan, const Ranges& ranges, const NodeSet& kept) : plan_(plan), ranges_(ranges), kept_(kept) {
+  Rewriter(const Plan& plan, const Ranges& ranges, const NodeSet& kept, const Biases& biases) : plan_(plan), ranges_(ranges), kept_(kept), biases_(biases) {
     for (const Plan::Value& value : plan.values) names_.insert(value.name);
   }
 
@@ -53,6 +53,10 @@ class Rewriter {
       if (tensor.external)
         return Error{.code = ErrorCode::kUnsupported, .place = "tensor " + formats::printable(tensor.name), .expected = "weights inside the file", .found = "external data",
                      .next_step = "save the model with its weights inside"};
+    for (const StoredTensor& tensor : plan_.file->graph.tensors)
+      if (is_half(tensor.type))
+        return Error{.code = ErrorCode::kUnsupported, .place = "tensor " + formats::printable(tensor.name), .expected = "f32 weights", .found = "half precision",
+                     .next_step = "quantize the model's f32 export"};
     for (const Target& target : targets_of(plan_)) {
       if (!ranges_.contains(target.activation) || kept_.contains(target.step->node->index)) {
         ++out_.kept;
@@ -95,6 +99,7 @@ class Rewriter {
     inputs_[target.step->node->index] = {activation->second, weight->second};
     before_[target.step->node->index] = std::move(before);
     ++replaced_[target.weight->name];
+    if (const auto bias = biases_.find(target.step->node->index); bias != biases_.end()) add_bias(target, bias->second);
     return {};
   }
 
@@ -122,6 +127,15 @@ class Rewriter {
     }
     pending_weight_ = nodes.text();
     return value;
+  }
+
+  // The corrected bias in the place of the node's own, or as one that it hadn't.
+  void add_bias(const Target& target, const std::vector<float>& bias) {
+    const auto& inputs = target.step->node->inputs;
+    if (inputs.size() > 2 && !inputs[2].empty()) ++replaced_[inputs[2]];
+    const std::string name = fresh(target.weight->name + "_bias");
+    tensors_.bytes(5, tensor_message<float>(name, ElementType::kFloat, {static_cast<std::int64_t>(bias.size())}, bias));
+    bias_names_[target.step->node->index] = name;
   }
 
   std::string add_activation(const std::string& name, std::string& nodes) {
@@ -169,12 +183,15 @@ class Rewriter {
     graph.raw(before_[node.index]);
     ProtoWriter out;
     std::size_t input = 0;
+    const auto bias = bias_names_.find(node.index);
     RETORT_CHECK(for_fields(field.bytes, "node", [&](const ProtoField& part) -> Result<void> {
       if (part.is(1, Wire::kBytes) && input < 2) out.bytes(1, input == 0 ? inputs->second.first : inputs->second.second);
+      else if (part.is(1, Wire::kBytes) && input == 2 && bias != bias_names_.end()) out.bytes(1, bias->second);
       else out.raw(part.raw);
       input += part.is(1, Wire::kBytes);
       return {};
     }));
+    if (input == 2 && bias != bias_names_.end()) out.bytes(1, bias->second);
     graph.bytes(1, out.text());
     return {};
   }
@@ -182,6 +199,7 @@ class Rewriter {
   const Plan& plan_;
   const Ranges& ranges_;
   const NodeSet& kept_;
+  const Biases& biases_;
   QuantizedGraph out_;
   std::set<std::string, std::less<>> names_, unused_;
   ProtoWriter tensors_;                                                     // initializers to add
@@ -190,11 +208,13 @@ class Rewriter {
   std::map<std::string, std::string, std::less<>> activations_;
   std::map<std::string, std::size_t, std::less<>> replaced_;
   std::unordered_map<std::size_t, std::pair<std::string, std::string>> inputs_;   // by node
-  std::unordered_map<std::size_t, std::string> before_;
+  std::unordered_map<std::size_t, std::string> before_, bias_names_;        // by node
 };
 
 }  // namespace
 
-Result<QuantizedGraph> quantize_graph(const Plan& plan, const Ranges& ranges, const NodeSet& kept) { return Rewriter(plan, ranges, kept).make(); }
+Result<QuantizedGraph> quantize_graph(const Plan& plan, const Ranges& ranges, const NodeSet& kept, const Biases& biases) {
+  return Rewriter(plan, ranges, kept, biases).make();
+}
 
 }  // namespace retort::onnx

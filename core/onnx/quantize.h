@@ -15,6 +15,11 @@ namespace retort::onnx {
 // Names of the values that become 8-bit: first inputs of products and convolutions with constant f32 weights.
 std::vector<std::string> quantized_activations(const Plan& plan);
 
+// Biases of nodes that become 8-bit, by the node's index: what they were, less the shift of the mean that rounding causes in each
+// output channel. Conv and Gemm with a constant bias or none. Errors: those of a run, kNonFinite (a weight).
+using Biases = std::map<std::size_t, std::vector<float>>;
+Result<Biases> corrected_biases(Session& session, const Ranges& ranges, std::span<const Session::Values> sets, const JobContext& job);
+
 using NodeSet = std::set<std::size_t>;   // by the node's index in its graph
 
 struct QuantizedGraph {
@@ -25,7 +30,7 @@ struct QuantizedGraph {
 // Scale w = max|w| / 127 of its channel, codes rounded half to even; activations: scale (high - low) / 255, zero point rounded.
 // A node stays as it is when its weight isn't constant f32, no range was seen, or `kept` has it.
 // Errors: kUnsupported (external data), kNonFinite (a weight).
-Result<QuantizedGraph> quantize_graph(const Plan& plan, const Ranges& ranges, const NodeSet& kept = {});
+Result<QuantizedGraph> quantize_graph(const Plan& plan, const Ranges& ranges, const NodeSet& kept = {}, const Biases& biases = {});
 
 struct Sensitivity {
   std::size_t node = 0;                  // index in the graph
@@ -41,10 +46,10 @@ struct SensitivityReport {
   NodeSet kept() const;
 };
 // Errors are the relative root mean square of all f32 outputs over `sets`, measured by running the graph with rounded weights and
-// activations. Keeps in f32 the most damaging nodes until the error is at most `target` (relative), but none whose weights would
+// activations. Keeps nodes in f32, those with the most damage for their bytes first, until the error is at most `target` (relative), but none whose weights would
 // make more than `most_bytes` (a share of all weights' bytes) stay. target 0 keeps none.
 // Errors: those of a run, kNonFinite (a weight), kCanceled. Progress in nodes.
-Result<SensitivityReport> measure_sensitivity(Session& session, const Ranges& ranges, std::span<const Session::Values> sets, double target, double most_bytes,
-                                              const JobContext& job);
+Result<SensitivityReport> measure_sensitivity(Session& session, const Ranges& ranges, const Biases& biases, std::span<const Session::Values> sets, double target,
+                                              double most_bytes, const JobContext& job);
 
 }  // namespace retort::onnx

@@ -53,6 +53,21 @@ Result<Codes> round_weight(const Target& target) {
   return out;
 }
 
+Result<Tensor> rounded_weight(Session& session, const Target& target) {
+  RETORT_TRY(const Codes codes, round_weight(target));
+  const Tensor& weight = target.weight->constant;
+  std::vector<float> values(codes.values.size());
+  std::int64_t inner = 1;
+  for (std::size_t d = target.axis + 1; d < weight.rank(); ++d) inner *= weight.size(d);
+  for (std::size_t i = 0; i < values.size(); ++i)
+    values[i] = static_cast<float>(codes.values[i]) * codes.scales[static_cast<std::size_t>(static_cast<std::int64_t>(i) / inner % weight.size(target.axis))];
+  StoredTensor stored;
+  stored.type = ElementType::kFloat;
+  stored.shape = weight.shape();
+  stored.data = std::as_bytes(std::span(values));
+  return session.copy_in(stored);
+}
+
 Grid grid_of(const Range& range) noexcept {
   const float width = (range.high - range.low) / 255, scale = width >= std::numeric_limits<float>::min() ? width : 1.0f;
   return {scale, static_cast<std::uint8_t>(std::clamp(std::nearbyint(-range.low / scale), 0.0f, 255.0f))};

@@ -25,6 +25,9 @@ struct Codes {
 // Scale max|w| / 127 of each channel. Errors: kNonFinite.
 Result<Codes> round_weight(const Target& target);
 
+// The weight as its codes give it back, in the session's memory. Errors: kNonFinite, kOutOfMemory.
+Result<Tensor> rounded_weight(Session& session, const Target& target);
+
 // value = (code - zero) · scale, codes 0 … 255.
 struct Grid {
   float scale = 1;

@@ -33,12 +33,13 @@ double difference(const Outputs& reference, const Outputs& own) {
 // The graph with some of its nodes rounded as the written file rounds them.
 class RoundedGraph {
  public:
-  RoundedGraph(Session& session, const Ranges& ranges, std::span<const Session::Values> sets, const JobContext& job) : session_(session), ranges_(ranges), sets_(sets), job_(job) {}
+  RoundedGraph(Session& session, const Ranges& ranges, const Biases& biases, std::span<const Session::Values> sets, const JobContext& job)
+      : session_(session), ranges_(ranges), biases_(biases), sets_(sets), job_(job) {}
 
   Result<void> start() {
     for (const Target& target : targets_of(session_.plan())) {
       if (!ranges_.contains(target.activation)) continue;
-      RETORT_TRY(Tensor rounded, rounded_weight(target));
+      RETORT_TRY(Tensor rounded, rounded_weight(session_, target));
       weights_.push_back(std::move(rounded));
       targets_.push_back(target);
     }
@@ -59,23 +60,22 @@ class RoundedGraph {
       plan.values.push_back({targets_[i].weight->name + " rounded", ElementType::kFloat, weights_[i], true});
       const Grid grid = grid_of(ranges_.find(targets_[i].activation)->second);
       step.rounded_input = Step::Rounding{grid.scale, grid.zero};
+      if (const auto bias = biases_.find(step.node->index); bias != biases_.end()) {
+        RETORT_TRY(Tensor corrected, copy_of(bias->second));
+        step.inputs.resize(std::max<std::size_t>(step.inputs.size(), 3), -1);
+        step.inputs[2] = static_cast<int>(plan.values.size());
+        plan.values.push_back({targets_[i].weight->name + " bias", ElementType::kFloat, std::move(corrected), true});
+      }
     }
     RETORT_TRY(const Outputs own, run(plan));
     return difference(reference_, own);
   }
 
  private:
-  Result<Tensor> rounded_weight(const Target& target) {
-    RETORT_TRY(const Codes codes, round_weight(target));
-    const Tensor& weight = target.weight->constant;
-    std::vector<float> values(codes.values.size());
-    std::int64_t inner = 1;
-    for (std::size_t d = target.axis + 1; d < weight.rank(); ++d) inner *= weight.size(d);
-    for (std::size_t i = 0; i < values.size(); ++i)
-      values[i] = static_cast<float>(codes.values[i]) * codes.scales[static_cast<std::size_t>(static_cast<std::int64_t>(i) / inner % weight.size(target.axis))];
+  Result<Tensor> copy_of(const std::vector<float>& values) {
     StoredTensor stored;
     stored.type = ElementType::kFloat;
-    stored.shape = weight.shape();
+    stored.shape = {static_cast<std::int64_t>(values.size())};
     stored.data = std::as_bytes(std::span(values));
     return session_.copy_in(stored);
   }
@@ -91,6 +91,7 @@ class RoundedGraph {
 
   Session& session_;
   const Ranges& ranges_;
+  const Biases& biases_;
   std::span<const Session::Values> sets_;
   const JobContext& job_;
   std::vector<Target> targets_;
@@ -107,9 +108,9 @@ NodeSet SensitivityReport::kept() const {
   return out;
 }
 
-Result<SensitivityReport> measure_sensitivity(Session& session, const Ranges& ranges, std::span<const Session::Values> sets, double target, double most_bytes,
+Result<SensitivityReport> measure_sensitivity(Session& session, const Ranges& ranges, const Biases& biases, std::span<const Session::Values> sets, double target, double most_bytes,
                                               const JobContext& job) {
-  RoundedGraph graph(session, ranges, sets, job);
+  RoundedGraph graph(session, ranges, biases, sets, job);
   RETORT_CHECK(graph.start());
   const auto& targets = graph.targets();
   SensitivityReport report;
@@ -127,11 +128,15 @@ Result<SensitivityReport> measure_sensitivity(Session& session, const Ranges& ra
   std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return errors[a] > errors[b]; });
   for (const std::size_t i : order)
     report.nodes.push_back({targets[i].step->node->index, targets[i].step->node->label(), targets[i].weight->name, targets[i].weight->constant.bytes().size(), errors[i], false});
-  // The first n in order that fit the bytes stay in f32.
+  // What a node costs in bytes counts as well: many small ones may carry more of the damage than one large one.
+  std::vector<std::size_t> worth = order;
+  const auto gain = [&](std::size_t i) { return errors[i] * errors[i] / static_cast<double>(std::max<std::size_t>(targets[i].weight->constant.bytes().size(), 256)); };
+  std::stable_sort(worth.begin(), worth.end(), [&](std::size_t a, std::size_t b) { return gain(a) > gain(b); });
+  // The n of the greatest gain that fit the bytes stay in f32.
   const auto chosen = [&](std::size_t n) {
     std::vector<bool> kept(targets.size(), false);
     double bytes = 0;
-    for (const std::size_t i : order) {
+    for (const std::size_t i : worth) {
       const auto here = static_cast<double>(targets[i].weight->constant.bytes().size());
       if (n == 0 || bytes + here > most_bytes * static_cast<double>(all_bytes)) continue;
       bytes += here;

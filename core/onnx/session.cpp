@@ -53,7 +53,7 @@ Result<void> Session::take_inputs(const Values& inputs, std::vector<Tensor>& val
       return Error{.code = ErrorCode::kMissingPart, .place = place, .expected = std::string(traits(info.type).name) + (info.has_shape ? " " + shape_text(info.shape) : ""),
                    .found = "no tensor of this name", .next_step = "add it to the input file; `retort inspect` lists the inputs"};
     const Tensor& tensor = given->second;
-    bool fits = tensor.type() == info.type && (!info.has_shape || info.shape.size() == tensor.rank());
+    bool fits = tensor.type() == held_type(info.type) && (!info.has_shape || info.shape.size() == tensor.rank());
     for (std::size_t d = 0; fits && info.has_shape && d < tensor.rank(); ++d) fits = info.shape[d] < 0 || info.shape[d] == tensor.size(d);
     if (!fits)
       return Error{.code = ErrorCode::kBadShape, .place = place, .expected = std::string(traits(info.type).name) + (info.has_shape ? " " + shape_text(info.shape) : ""),

@@ -36,7 +36,7 @@ class Session {
   Result<std::shared_ptr<const Plan>> prepare(const Plan& variant);
   Result<Values> run(const Plan& prepared, const Values& inputs, const JobContext& job, const Tap& tap = {});
   // A tensor whose memory counts as this session's.
-  Result<Tensor> copy_in(const StoredTensor& stored) { return Tensor::from(memory_, stored, nullptr); }
+  Result<Tensor> copy_in(const StoredTensor& stored) { return Tensor::held(memory_, stored, nullptr); }
   std::uint64_t peak_bytes() const noexcept { return memory_.peak(); }
 
  private:

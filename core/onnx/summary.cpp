@@ -97,6 +97,8 @@ std::optional<TensorEntry> entry_of(const StoredTensor& tensor) {
   TensorEntry entry;
   entry.name = tensor.name;
   entry.shape = tensor.shape;
+  if (entry.shape.size() > 2)   // a convolution's weights: a row for each filter
+    entry.shape = {tensor.shape[0], tensor.shape[0] > 0 ? tensor.elements() / tensor.shape[0] : 0};
   entry.type = type->second;
   entry.data = tensor.data;
   return entry;

@@ -38,7 +38,7 @@ Summary summarise(const OnnxFile& file);
 // "3 × height × ?": sizes, symbols and "?" for open ones.
 std::string dimensions(const ValueInfo& value);
 
-// The weight as an entry that statistics can read; nullopt for element types without values (strings, 4 bits, complex).
+// The weight as an entry that statistics can read, with a row for each place of its first dimension; nullopt for element types without values (strings, 4 bits, complex).
 // Lives as long as the file.
 std::optional<TensorEntry> entry_of(const StoredTensor& tensor);
 

@@ -3,6 +3,8 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "kernels/api/tensor_type.h"
+
 namespace retort::onnx {
 
 std::optional<std::int64_t> count_elements(std::span<const std::int64_t> shape) noexcept {
@@ -68,6 +70,16 @@ Result<Tensor> Tensor::from(Memory& memory, const StoredTensor& stored, std::sha
   if (out.bytes().size() != stored.data.size())
     return Error{.code = ErrorCode::kUnsupported, .place = stored.name, .expected = "whole bytes for each value", .found = std::string(traits(stored.type).name)};
   if (!stored.data.empty()) std::memcpy(out.write<std::byte>(), stored.data.data(), stored.data.size());
+  return out;
+}
+
+Result<Tensor> Tensor::held(Memory& memory, const StoredTensor& stored, std::shared_ptr<const void> keep) {
+  if (!is_half(stored.type)) return from(memory, stored, std::move(keep));
+  RETORT_TRY(Tensor out, make(memory, ElementType::kFloat, stored.shape));
+  if (static_cast<std::uint64_t>(out.elements()) * 2 != stored.data.size())
+    return Error{.code = ErrorCode::kUnsupported, .place = stored.name, .expected = "two bytes for each value", .found = std::string(traits(stored.type).name)};
+  const auto type = stored.type == ElementType::kFloat16 ? kernels::TensorType::kF16 : kernels::TensorType::kBF16;
+  kernels::traits(type).decode(stored.data.data(), out.write<float>(), static_cast<std::size_t>(out.elements()));
   return out;
 }
 

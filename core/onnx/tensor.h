@@ -19,6 +19,10 @@ namespace retort::onnx {
 using Shape = std::vector<std::int64_t>;
 inline constexpr std::size_t kMostRank = 8;
 
+// Half precision is computed in f32: what values of a type are held in. FLOAT16 and BFLOAT16 become FLOAT, all else stays.
+constexpr bool is_half(ElementType type) noexcept { return type == ElementType::kFloat16 || type == ElementType::kBfloat16; }
+constexpr ElementType held_type(ElementType type) noexcept { return is_half(type) ? ElementType::kFloat : type; }
+
 // Product of the sizes; nullopt when one is negative or the product is above 2^48.
 std::optional<std::int64_t> count_elements(std::span<const std::int64_t> shape) noexcept;
 std::string shape_text(std::span<const std::int64_t> shape);     // "[1, 3, ?]": sizes below 0 are open
@@ -46,6 +50,8 @@ class Tensor {
   static Result<Tensor> make(Memory& memory, ElementType type, Shape shape);
   // The values of a stored tensor: in place when they are aligned and `keep` (which owns them) is set, else copied.
   static Result<Tensor> from(Memory& memory, const StoredTensor& stored, std::shared_ptr<const void> keep);
+  // The same with half precision widened. Errors: kOutOfMemory, kUnsupported.
+  static Result<Tensor> held(Memory& memory, const StoredTensor& stored, std::shared_ptr<const void> keep);
   // The same values in another shape of as many elements.
   Tensor reshaped(Shape shape) const;
   // The same bytes as an ordinary tensor of [batch, space …, channels], and back.

@@ -101,7 +101,12 @@ def compare_answers(retort, folder, images=48):
     letters = sum(map(len, expected))
     right = sum(a.replace(" ", "") == b.replace(" ", "") for a, (_, b) in zip(expected, made[24:]))
     print(f"\n{path.name}: {images} images of text, f32 reads {right} as printed (blanks aside); for example {expected[0]!r}")
-    print(f"{'ranges':<12} {'f32 nodes':>9} {'MB':>6} {'rms':>8} {'same text':>10} {'letters that differ':>20} {'ms f32':>8} {'ms INT8':>8}")
+    printed = [text.replace(" ", "") for _, text in made[24:]]
+
+    def wrong(texts):
+        return sum(differing(a.replace(" ", ""), b) for a, b in zip(texts, printed))
+
+    print(f"{'ranges':<12} {'f32 nodes':>9} {'MB':>6} {'rms':>8} {'same text':>10} {'letters that differ':>20} {'wrong letters':>14} {'ms f32':>8} {'ms INT8':>8}")
     for ranges, limit in (("minmax", 0), ("percentile", 0), ("mse", 0), ("minmax", None), ("mse", None)):
         out = folder / "answers.onnx"
         done = subprocess.run([retort, "quantize", path, "--type", "INT8", "--calibration", folder / "calibration.safetensors", "--ranges", ranges, "-o", out, "--json",
@@ -111,7 +116,7 @@ def compare_answers(retort, folder, images=48):
         rms = np.linalg.norm((values - exact).astype(np.float64)) / np.linalg.norm(exact.astype(np.float64))
         apart = sum(differing(a, b) for a, b in zip(expected, texts))
         print(f"{ranges:<12} {report['kept_nodes']:9} {report['bytes'] / 1e6:6.1f} {rms:8.2%} {sum(a == b for a, b in zip(expected, texts)):4} of {images} "
-              f"{apart:9} of {letters:6} {1e3 * report['source_run_seconds'] / report['sets']:10.1f} {1e3 * report['run_seconds'] / report['sets']:8.1f}")
+              f"{apart:9} of {letters:6} {wrong(texts):6} ({wrong(expected)}) {1e3 * report['source_run_seconds'] / report['sets']:10.1f} {1e3 * report['run_seconds'] / report['sets']:8.1f}")
     for node in [n for n in report["nodes"] if n["kept"]]:
         print(f"  stays in f32: {node['node']:<44} alone {node['error']:.2%} off")
 

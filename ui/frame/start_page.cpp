@@ -83,7 +83,7 @@ StartPage::StartPage(QWidget* parent) : QWidget(parent) {
   auto* texts = new QVBoxLayout;
   texts->setSpacing(2);
   texts->addWidget(makeHeading(tr("Drop a model or a study here")));
-  texts->addWidget(makeLabel(tr("A GGUF file, a folder with config.json and safetensors, or a .retort study"), Tone::Muted));
+  texts->addWidget(makeLabel(tr("A GGUF file, a folder with config.json and safetensors, an ONNX graph, or a .retort study"), Tone::Muted));
   inside->addLayout(texts, 1);
   QPushButton* open = makeButton(tr("Open file …"), QStringLiteral("file"));
   QPushButton* folder = makeButton(tr("Open folder …"), QStringLiteral("folder"));

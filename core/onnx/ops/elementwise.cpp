@@ -4,6 +4,7 @@
 
 #include "core/onnx/ops/loops.h"
 #include "core/onnx/ops/ops.h"
+#include "kernels/api/half.h"
 
 namespace retort::onnx {
 namespace {
@@ -288,9 +289,30 @@ Result<void> run_clip(const Call& call) {
   return {};
 }
 
+namespace {
+
+// f32 values that half precision can hold: rounded to it and back.
+Result<void> cast_to_half(const Call& call, ElementType to) {
+  const Tensor& x = call.in(0);
+  RETORT_CHECK(call.make(0, ElementType::kFloat, x.shape()));
+  with_type(x.type(), AllTypes(), [&](auto from) {
+    using From = std::conditional_t<std::is_same_v<decltype(from), bool>, std::uint8_t, decltype(from)>;
+    for_tiles(call.device, x.elements(), [&](std::int64_t first, std::int64_t n) {
+      for (std::int64_t i = first; i < first + n; ++i) {
+        const float value = cast_value<float>(x.data<From>()[i]);
+        call.out<float>(0)[i] = to == ElementType::kFloat16 ? kernels::f16_to_f32(kernels::f32_to_f16(value)) : kernels::bf16_to_f32(kernels::f32_to_bf16(value));
+      }
+    });
+  });
+  return {};
+}
+
+}  // namespace
+
 Result<void> run_cast(const Call& call) {
   const Tensor& x = call.in(0);
-  const auto to = static_cast<ElementType>(call.attributes.whole("to", 1));
+  const auto stated = static_cast<ElementType>(call.attributes.whole("to", 1)), to = held_type(stated);
+  if (is_half(stated)) return cast_to_half(call, stated);
   if (to == x.type() && to != ElementType::kBool) {
     call.outputs[0] = x;
     return {};

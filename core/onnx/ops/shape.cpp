@@ -294,12 +294,13 @@ Result<void> run_split(const Call& call) {
 
 Result<void> run_constant_of_shape(const Call& call) {
   const Attribute* value = call.node.find("value");
-  const ElementType type = value ? value->tensor->type : ElementType::kFloat;
-  if (value && value->tensor->data.size() != traits(type).bits / 8) return bad_input("one value", shape_text(value->tensor->shape));
+  if (value && (value->tensor->elements() != 1 || value->tensor->data.size() != traits(value->tensor->type).bits / 8)) return bad_input("one value", shape_text(value->tensor->shape));
+  RETORT_TRY(const Tensor filling, value ? Tensor::held(call.memory, *value->tensor, nullptr) : Result<Tensor>(Tensor()));
+  const ElementType type = value ? filling.type() : ElementType::kFloat;
   RETORT_CHECK(call.make(0, type, call.numbers(0)));
   const std::size_t width = traits(type).bits / 8;
   const std::array<std::byte, 8> zero{};
-  const std::byte* pattern = value ? value->tensor->data.data() : zero.data();
+  const std::byte* pattern = value ? filling.bytes().data() : zero.data();
   copy_strided(call.device, width, call.outputs[0].shape(), pattern, 0, Shape(call.outputs[0].rank(), 0), call.out<std::byte>(0));
   return {};
 }

@@ -15,7 +15,7 @@ from safetensors.numpy import save_file
 rng = np.random.default_rng(20)
 KINDS = {np.dtype(np.float32): TensorProto.FLOAT, np.dtype(np.float64): TensorProto.DOUBLE, np.dtype(np.int64): TensorProto.INT64,
          np.dtype(np.int32): TensorProto.INT32, np.dtype(np.int8): TensorProto.INT8, np.dtype(np.uint8): TensorProto.UINT8,
-         np.dtype(bool): TensorProto.BOOL}
+         np.dtype(bool): TensorProto.BOOL, np.dtype(np.float16): TensorProto.FLOAT16}
 
 
 def f(*shape):
@@ -61,7 +61,8 @@ class Maker:
         for key, value in inputs.items():
             self.tensors[f"{name}/in/{key}"] = np.array(value, order="C")
         for output, value in zip(session.get_outputs(), session.run(None, inputs)):
-            self.tensors[f"{name}/out/{output.name}"] = np.array(value, order="C")
+            # Retort gives half precision out as f32.
+            self.tensors[f"{name}/out/{output.name}"] = np.array(value, np.float32 if value.dtype == np.float16 else None, order="C")
 
     def one(self, name, op, *arguments, opset=17, outputs=1, **attributes):
         """One node; arrays are inputs, W(array) weights, None is left out."""
@@ -337,6 +338,31 @@ def layouts(m):
     m.finish("net-rounded", graph_of(nodes, {"x": x}, ["y"], weights, 16), {"x": x})
 
 
+def halves(m):
+    """Half precision, which Retort computes in f32: weights, constants and casts; compared within what f16 can say."""
+    n, h = helper.make_node, np.float16
+    m.one("half-cast", "Cast", 100 * f(40), to=TensorProto.FLOAT16)
+    weights = {"w": f(6, 3, 3, 3).astype(h), "b": f(6).astype(h), "fc": f(6, 4).astype(h), "two": h(2)}
+    nodes = [n("Cast", ["x"], ["x16"], to=TensorProto.FLOAT16), n("Conv", ["x16", "w", "b"], ["c"], pads=[1, 1, 1, 1]), n("Relu", ["c"], ["r"]), n("GlobalAveragePool", ["r"], ["p"]), n("Flatten", ["p"], ["l"]),
+             n("MatMul", ["l", "fc"], ["s"]), n("Constant", [], ["k"], value=numpy_helper.from_array(np.array([0.5], h))), n("Mul", ["s", "k"], ["t"]), n("Div", ["t", "two"], ["u"]), n("Cast", ["u"], ["y"], to=TensorProto.FLOAT)]
+    x = f(2, 3, 9, 8)
+    m.finish("half-net", graph_of(nodes, {"x": x}, ["y"], weights, 14), {"x": x})
+
+
+def recurrent(m):
+    def weights(gates, hidden, inputs, directions, biased=True):
+        return W(0.5 * f(directions, gates * hidden, inputs)), W(0.5 * f(directions, gates * hidden, hidden)), W(f(directions, 2 * gates * hidden)) if biased else None
+
+    x = f(7, 3, 5)
+    m.one("lstm", "LSTM", x, *weights(4, 6, 5, 1), hidden_size=6, outputs=3)
+    m.one("lstm-both", "LSTM", x, *weights(4, 6, 5, 2), None, f(2, 3, 6), f(2, 3, 6), hidden_size=6, direction="bidirectional", outputs=3)
+    m.one("lstm-plain", "LSTM", x, *weights(4, 4, 5, 1, False), hidden_size=4, direction="reverse")
+    m.one("gru", "GRU", x, *weights(3, 6, 5, 1), hidden_size=6, outputs=2)
+    m.one("gru-linear", "GRU", x, *weights(3, 6, 5, 2), None, f(2, 3, 6), hidden_size=6, direction="bidirectional", linear_before_reset=1, outputs=2)
+    m.one("rnn", "RNN", x, *weights(1, 6, 5, 1), W(np.full(3, 7, np.int32)), hidden_size=6, outputs=2)
+    m.one("rnn-relu", "RNN", x, *weights(1, 6, 5, 2), hidden_size=6, direction="bidirectional", activations=["Relu", "Relu"], outputs=2)
+
+
 def bad(root):
     """Files that must be refused, by name of what is wrong."""
     folder = root / "bad"
@@ -354,7 +380,7 @@ def bad(root):
     save("unknown-attribute", [n("Relu", ["x"], ["y"], name="odd", slope=1.0)])
     save("wrong-type", [n("And", ["x", "x"], ["y"], name="logic")])
     save("two-types", [n("Add", ["x", "w"], ["y"], name="mixed")], weights={"w": i64(1)})
-    save("half", [n("Cast", ["x"], ["y"], name="half", to=TensorProto.FLOAT16)])
+    save("sixteen", [n("Cast", ["x"], ["y"], name="sixteen", to=TensorProto.UINT16)])
     save("indices", [n("MaxPool", ["x"], ["y", "at"], name="pool", kernel_shape=[1])])
     save("no-output", [n("Relu", ["x"], ["y"])], outputs=("z",))
     save("operator-set", [n("Relu", ["x"], ["y"])], opset=6)
@@ -399,7 +425,7 @@ def main():
     for part in ("cases", "bad"):
         shutil.rmtree(root / part, ignore_errors=True)
     maker = Maker(root)
-    for group in (elementwise, shapes, choices, reductions, products, pools, resizes, quantized, nets, external, layouts):
+    for group in (elementwise, shapes, choices, reductions, products, pools, resizes, quantized, nets, external, layouts, halves, recurrent):
         group(maker)
     bad(root)
     save_file(maker.tensors, root / "cases.safetensors")

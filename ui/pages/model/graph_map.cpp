@@ -15,6 +15,9 @@ namespace {
 
 constexpr double kHead = 17, kBottom = 54;
 
+// Whether a kind of operator has room for its name above its weights.
+bool hasHead(const QRectF& area) { return area.height() > 3 * kHead && area.width() >= 40; }
+
 // Longest side over shortest of the worst rectangle when `sum` of area lies along a side of this length.
 double worst_ratio(double least, double most, double sum, double side) {
   const double across = sum / side;
@@ -125,7 +128,7 @@ void GraphMap::layOut() {
     QString label = known ? QStringLiteral("%1 × %2").arg(op->count).arg(kinds[k]) : kinds[k];
     label += QStringLiteral(" · %1").arg(bytesQuantity(static_cast<std::uint64_t>(bytes[kinds[k]])).text());
     m_groups.push_back({label, place, known && !op->supported});
-    if (place.height() > 3 * kHead) place.setTop(place.top() + kHead);
+    if (hasHead(place)) place.setTop(place.top() + kHead);
     auto& members = byKind[kinds[k]];
     std::stable_sort(members.begin(), members.end(), [&](std::size_t a, std::size_t b) { return tensors[a].bytes > tensors[b].bytes; });
     std::vector<double> sizes;
@@ -199,7 +202,7 @@ void GraphMap::paintEvent(QPaintEvent*) {
     painter.setBrush(Qt::NoBrush);
     painter.setPen(QPen(color(group.refused ? Role::Bad : Role::LineStrong), group.refused ? 2 : 1));
     painter.drawRect(group.area);
-    if (group.area.height() <= 3 * kHead || group.area.width() < 40) continue;
+    if (!hasHead(group.area)) continue;
     painter.setPen(color(group.refused ? Role::Bad : Role::Text));
     const QRectF text(group.area.left() + kGapSmall, group.area.top(), group.area.width() - 2 * kGapSmall, kHead);
     painter.drawText(text, Qt::AlignLeft | Qt::AlignVCenter, metrics.elidedText(group.label, Qt::ElideRight, static_cast<int>(text.width())));

@@ -3,6 +3,7 @@
 #include <QFileInfo>
 #include <QHeaderView>
 #include <QLabel>
+#include <QRegularExpression>
 #include <QSortFilterProxyModel>
 #include <QTabBar>
 #include <QTabWidget>
@@ -21,6 +22,12 @@ namespace {
 
 constexpr qsizetype kMostPorts = 4;   // inputs or outputs in the header's line
 
+// Sizes without the long names that exporters make up for open ones.
+QString sizes(const onnx::ValueInfo& info) {
+  static const QRegularExpression madeUp(QStringLiteral("[^ ×]{13,}"));
+  return info.has_shape ? toQString(onnx::dimensions(info)).replace(madeUp, QStringLiteral("?")) : toQString(onnx::dimensions(info));
+}
+
 template <class Ports>
 QString ports(const Ports& values) {
   QStringList texts;
@@ -32,7 +39,7 @@ QString ports(const Ports& values) {
       texts << GraphView::tr("%n more", nullptr, static_cast<int>(values.size() - static_cast<std::size_t>(kMostPorts)));
       break;
     }
-    texts << QStringLiteral("%1 %2 [%3]").arg(toQString(info->name).toHtmlEscaped(), toQString(onnx::traits(info->type).plain), toQString(onnx::dimensions(*info)).toHtmlEscaped());
+    texts << QStringLiteral("%1 %2 [%3]").arg(toQString(info->name).toHtmlEscaped(), toQString(onnx::traits(info->type).plain), sizes(*info).toHtmlEscaped());
   }
   return texts.join(QStringLiteral(", "));
 }
@@ -46,6 +53,7 @@ GraphView::GraphView(Services& services, QWidget* parent) : QWidget(parent), m_s
   column->addWidget(buildHeader());
   m_tabs = new QTabWidget;
   m_tabs->setAccessibleName(tr("Views of the graph"));
+  m_tabs->setObjectName(QStringLiteral("modelTabs"));
   m_tabs->setDocumentMode(true);
   m_tabs->tabBar()->setDrawBase(false);
   m_map = new GraphMap(services.selection);
@@ -102,6 +110,7 @@ QWidget* GraphView::buildHeader() {
   m_facts->setWordWrap(true);
   m_ports = makeLabel({}, Tone::Muted);
   m_ports->setWordWrap(true);
+  m_ports->setTextFormat(Qt::RichText);
   for (QLabel* label : {m_name, m_facts, m_ports}) texts->addWidget(label);
   line->addLayout(texts, 1);
   m_close = makeButton(tr("Back to the model"));

@@ -36,7 +36,7 @@ TensorsView::TensorsView(Selection& selection, bool graph, QWidget* parent) : QW
   m_table->setSortingEnabled(true);
   m_table->horizontalHeader()->setSortIndicatorClearable(true);
   m_table->horizontalHeader()->setSortIndicator(-1, Qt::AscendingOrder);
-  m_table->setWidths({0, graph ? 130 : 60, 130, 90, 110, 90});
+  m_table->setWidths({0, graph ? 110 : 60, graph ? 160 : 130, 90, 110, 90});
   column->addWidget(m_table, 1);
   connect(m_search, &QLineEdit::textChanged, this, [this](const QString& text) {
     m_proxy->setFilterFixedString(text);
