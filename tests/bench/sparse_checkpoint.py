@@ -7,6 +7,8 @@
     sparse_checkpoint.py time OUT [--retort build/release/bin/retort] [--rounds 5]
         wall and processor time and greatest memory of `retort inspect --json`, for both; the best of the rounds. Limits: 0.3 s
         and 100 MB.
+    RETORT_OPEN=OUT/model.gguf model_page_test showsEachViewSoon
+        prints the time from opening in the window to the first content of each view of the Model page; the limit is 0.3 s.
 """
 import argparse
 import json

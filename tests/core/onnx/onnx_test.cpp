@@ -267,7 +267,7 @@ class OnnxTest : public QObject {
     histogram.counts.back() = 1;
     const Range all = choose_range(histogram, RangeMethod::kMinMax), mse = choose_range(histogram, RangeMethod::kMse), most = choose_range(histogram, RangeMethod::kPercentile);
     QCOMPARE(all.high, 99.0f);
-    QVERIFY2(mse.high >= 2.9f && mse.high < 40 && mse.low <= -0.9f, std::to_string(mse.high).c_str());
+    QVERIFY2(mse.high >= 2.9f && mse.high < 60 && mse.low <= -0.9f, std::to_string(mse.high).c_str());   // clipping one value by 50 costs what rounding the rest does
     QVERIFY2(most.high >= 2.9f && most.high < 3.2f && most.low == -1, std::to_string(most.high).c_str());
     histogram.counts.back() = 400000;                                   // now it is no exception
     QVERIFY(choose_range(histogram, RangeMethod::kMse).high > 90);
