@@ -18,7 +18,7 @@ struct OnnxQuantizeOptions {
   CommonOptions common;
   std::string model, type, calibration, data, output;   // data: what both are compared on; "": the calibration inputs
   std::string ranges = "mse";                           // RangeMethod's id
-  double most_error = 0.05, most_f32 = 0.25;            // what measure_sensitivity aims at
+  double most_error = 0.05, most_f32 = 0.1;             // what measure_sensitivity aims at
 };
 // Writes the graph with 8-bit weights and activations, runs both and prints what that changed.
 Result<void> quantize_onnx(const OnnxQuantizeOptions& options, Context& context);

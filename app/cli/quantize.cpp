@@ -18,7 +18,7 @@ namespace {
 struct Options {
   CommonOptions common;
   std::string model, type, recipe, calibration, imatrix, data, output, ranges = "mse";
-  double most_error = 0.05, most_f32 = 0.25;
+  double most_error = 0.05, most_f32 = 0.1;
   std::uint64_t budget = 0;
   std::int64_t context = 512, chunks = 0;
 };

@@ -6,6 +6,7 @@
 #include "core/onnx/layout.h"
 #include "core/onnx/ops/loops.h"
 #include "core/onnx/ops/ops.h"
+#include "core/onnx/ops/products.h"
 #include "core/onnx/ops/window.h"
 #include "kernels/dispatch/conv.h"
 
@@ -48,6 +49,19 @@ Convolution::Convolution(Tensor weights, Tensor bias, const Attributes& attribut
   make_kernel();
 }
 
+Convolution::Convolution(Tensor matrix, bool transposed, Tensor bias, Afterwards after) : weights_(std::move(matrix)), bias_(std::move(bias)), after_(after), product_(true) {
+  if (weights_.rank() != 2 || weights_.elements() == 0) return;
+  spec_.out_channels = weights_.size(transposed ? 0 : 1);
+  spec_.in_channels = weights_.size(transposed ? 1 : 0);
+  spec_.inputs_first = !transposed;
+  spec_.weights = weights_.data<float>();
+  spec_.bias = bias_.elements() > 0 ? bias_.data<float>() : nullptr;
+  spec_.after = after.kind;
+  spec_.alpha = after.alpha;
+  spec_.beta = after.beta;
+  make_kernel();
+}
+
 void Convolution::make_kernel() {
   kernel_ = kernels::make_conv(spec_);
   most_prepared_ = 0;
@@ -64,10 +78,10 @@ double Convolution::work_of_point() const noexcept {
   return static_cast<double>(spec_.out_channels) * static_cast<double>(spec_.in_channels / spec_.groups) * static_cast<double>(spec_.kernel[0]) * static_cast<double>(spec_.kernel[1]);
 }
 
-// Without space in the kernel, all points of all images are one row.
-bool Convolution::cut_points(std::int64_t points, std::vector<Tile>& tiles) {
+// Without space in the kernel, all points of all images are one row. `least`: points of a tile, since each reads all weights.
+bool Convolution::cut_points(std::int64_t points, std::int64_t least, std::vector<Tile>& tiles) {
   const std::int64_t pieces = pieces_for(work_of_point() * static_cast<double>(points), points);
-  const std::int64_t step = ((points + pieces - 1) / pieces + 7) / 8 * 8;
+  const std::int64_t step = std::max(((points + pieces - 1) / pieces + 7) / 8 * 8, least);
   for (std::int64_t first = 0; first < points; first += step) {
     const std::int64_t n = std::min(step, points - first);
     const int made = prepare({.in_rows = 1, .in_columns = n, .out_rows = 1, .out_columns = n});
@@ -93,13 +107,14 @@ bool Convolution::cut_rows(const Window& w, std::int64_t batch, std::vector<Tile
 }
 
 bool Convolution::cut(const Window& w, std::int64_t batch, std::vector<Tile>& tiles) {
-  if (most_prepared_ > kMostPrepared) make_kernel();
-  if (!kernel_) return false;
   const bool points = w.taps() == 1 && w.in == w.out && w.stride == Window::Sizes{1, 1, 1} && w.before == Window::Sizes{};
-  return points ? cut_points(batch * w.out_points(), tiles) : cut_rows(w, batch, tiles);
+  return points ? cut_points(batch * w.out_points(), 8, tiles) : cut_rows(w, batch, tiles);
 }
 
 Result<void> Convolution::run(const Call& call) {
+  if (most_prepared_ > kMostPrepared) make_kernel();
+  if (!kernel_) return Error{.code = ErrorCode::kOutOfMemory, .expected = "work space of a convolution", .found = "none"};
+  if (product_) return run_product(call);
   const Tensor& given = call.in(0);
   if (given.rank() != weights_.rank() || given.size(1) != spec_.in_channels)
     return bad_input("[batch, " + std::to_string(spec_.in_channels) + " channels, " + std::to_string(weights_.rank() - 2) + " dimensions of space]", shape_text(given.shape()));
@@ -111,6 +126,43 @@ Result<void> Convolution::run(const Call& call) {
   shape.insert(shape.end(), window.out.end() - static_cast<std::ptrdiff_t>(window.dims), window.out.end());
   shape.push_back(spec_.out_channels);
   RETORT_CHECK(call.make(0, ElementType::kFloat, shape));
+  RETORT_CHECK(run_tiles(call, x, tiles));
+  call.outputs[0] = Tensor::channels_last(call.outputs[0]);
+  return {};
+}
+
+Result<void> Convolution::run_product(const Call& call) {
+  constexpr std::int64_t kLeastRows = 32;
+  RETORT_TRY(const Tensor x, to_plain(call.memory, call.device, call.in(0)));
+  if (x.rank() == 0 || x.shape().back() != spec_.in_channels || (call.node.op == "Gemm" && x.rank() != 2)) return bad_input("rows of " + std::to_string(spec_.in_channels) + " values", shape_text(x.shape()));
+  Shape shape = x.shape();
+  shape.back() = spec_.out_channels;
+  RETORT_CHECK(call.make(0, ElementType::kFloat, shape));
+  std::vector<Tile> tiles;
+  const std::int64_t rows = x.elements() / spec_.in_channels;
+  if (rows == 0) return {};
+  if (cut_points(rows, kLeastRows, tiles)) return run_tiles(call, x, tiles);
+  // A kernel that takes some numbers of rows and not others: the plain product.
+  kernels::MatmulTile tile;
+  tile.transpose_b = !spec_.inputs_first;
+  tile.m = rows;
+  tile.n = spec_.out_channels;
+  tile.k = spec_.in_channels;
+  tile.a = x.data<float>();
+  tile.a_stride = tile.k;
+  tile.b = weights_.data<float>();
+  tile.b_stride = spec_.inputs_first ? tile.n : tile.k;
+  tile.c = call.out<float>(0);
+  tile.c_stride = tile.n;
+  product(call.device, tile);
+  if (spec_.bias)
+    for (std::int64_t r = 0; r < rows; ++r)
+      for (std::int64_t i = 0; i < tile.n; ++i) tile.c[r * tile.n + i] += spec_.bias[i];
+  apply(call.device, after_, tile.c, rows * tile.n);
+  return {};
+}
+
+Result<void> Convolution::run_tiles(const Call& call, const Tensor& x, const std::vector<Tile>& tiles) {
   RETORT_CHECK(call.job.check());
   std::atomic<bool> failed = false;
   call.device.pool->parallel_for(tiles.size(), [&](std::size_t i, int) {
@@ -118,7 +170,6 @@ Result<void> Convolution::run(const Call& call) {
     if (!kernel_->run(tile.prepared, x.data<float>() + tile.in, call.out<float>(0) + tile.out)) failed = true;
   });
   if (failed) return Error{.code = ErrorCode::kOutOfMemory, .expected = "work space of a convolution", .found = "oneDNN failed"};
-  call.outputs[0] = Tensor::channels_last(call.outputs[0]);
   return {};
 }
 
@@ -144,6 +195,7 @@ void apply(const Device& device, const Afterwards& after, float* x, std::int64_t
         case kClip: *v = std::min(std::max(*v, a), b); break;
         case kSigmoid: *v = 1 / (1 + std::exp(-*v)); break;
         case kHardSwish: *v = *v * std::min(std::max(*v + 3, 0.0f), 6.0f) / 6; break;
+        case kGelu: *v = 0.5f * *v * (1 + std::erf(*v * 0.70710678f)); break;
         case kSilu: *v = *v / (1 + std::exp(-*v)); break;
       }
   });

@@ -96,10 +96,14 @@ class Fuser {
     bool changed = false;
   };
 
-  // A constant as one number for each channel of images of `rank` dimensions; nullopt: it varies otherwise.
+  // A constant as one number for each channel of images of `rank` dimensions (0: of matrices, whose channels are their columns);
+  // nullopt: it varies otherwise.
   std::optional<std::vector<double>> by_channel(const Tensor* x, std::size_t rank, std::size_t channels) const {
-    if (!x || x->type() != ElementType::kFloat || x->rank() > rank) return std::nullopt;
+    if (!x || x->type() != ElementType::kFloat || (rank > 0 && x->rank() > rank)) return std::nullopt;
+    // More dimensions than the product's would give the sum more, too: only as many as every product has.
+    if (rank == 0 && x->rank() > 1) return std::nullopt;
     if (x->elements() == 1) return std::vector<double>(channels, static_cast<double>(*x->data<float>()));
+    if (rank == 0) rank = x->rank() + 1;
     if (x->elements() != static_cast<std::int64_t>(channels) || x->rank() + 1 < rank || x->size(x->rank() - (rank - 1)) != x->elements()) return std::nullopt;
     const auto values = x->values<float>();
     return std::vector<double>(values.begin(), values.end());
@@ -109,7 +113,7 @@ class Fuser {
     const std::string& op = step.node->op;
     const std::size_t channels = affine.scale.size();
     if (!step.node->domain.empty() || step.outputs.empty() || step.outputs[0] < 0) return false;
-    if (op == "BatchNormalization") return step.inputs[0] == from && take_in_normalization(step, affine);
+    if (op == "BatchNormalization") return rank > 0 && step.inputs[0] == from && take_in_normalization(step, affine);
     if (step.inputs.size() != 2 || (op != "Add" && op != "Sub" && op != "Mul" && op != "Div")) return false;
     const std::size_t at = step.inputs[0] == from ? 1 : 0;
     if (step.inputs[0] == step.inputs[1] || (at == 0 && (op == "Sub" || op == "Div"))) return false;
@@ -159,6 +163,7 @@ class Fuser {
     if (op == "Relu") return Afterwards{kRelu};
     if (op == "Sigmoid") return Afterwards{kSigmoid};
     if (op == "HardSwish") return Afterwards{kHardSwish};
+    if (op == "Gelu" && attributes.text("approximate", "none") == "none") return Afterwards{kGelu};
     if (op == "LeakyRelu") return Afterwards{kLeakyRelu, attributes.real("alpha", 0.01f)};
     if (op != "Clip") return std::nullopt;
     constexpr float kMost = std::numeric_limits<float>::max();
@@ -213,6 +218,33 @@ class Fuser {
     }
     return nullptr;
   }
+  // x · (1 + erf(x / √2)) · ½ as exporters write it, the half before or after the product. Returns the last step.
+  const Step* gelu(int from, std::vector<const Step*>& inner) const {
+    const auto& users = users_[static_cast<std::size_t>(from)];
+    if (users.size() != 2 || is_output_[static_cast<std::size_t>(from)]) return nullptr;
+    for (const std::size_t first : {users[0], users[1]}) {
+      inner.clear();
+      const Step* step = &plan_->steps[first];
+      const auto factor = step->inputs.size() == 2 ? number(*step, step->inputs[0] == from ? 1 : 0) : std::nullopt;
+      if (!factor || !((step->node->op == "Div" && step->inputs[0] == from && std::abs(*factor - 1.4142135f) < 1e-6f) || (step->node->op == "Mul" && std::abs(*factor - 0.70710678f) < 1e-6f))) continue;
+      inner.push_back(step);
+      step = only_user(step->outputs[0]);
+      if (!step || step->node->op != "Erf") continue;
+      inner.push_back(step);
+      const int erf = step->outputs[0];
+      step = only_user(erf);
+      if (!step || step->node->op != "Add" || !reads(*step, erf) || number(*step, step->inputs[0] == erf ? 1 : 0) != 1.0f) continue;
+      inner.push_back(step);
+      const int sum = step->outputs[0];
+      step = only_user(sum);
+      if (!step || step->node->op != "Mul" || !reads(*step, sum) || !reads(*step, from)) continue;
+      inner.push_back(step);
+      const int product = step->outputs[0];
+      const Step* last = only_user(product);
+      if (last && last->node->op == "Mul" && reads(*last, product) && number(*last, last->inputs[0] == product ? 1 : 0) == 0.5f) return last;
+    }
+    return nullptr;
+  }
   static bool reads(const Step& step, int value) { return step.inputs.size() == 2 && (step.inputs[0] == value || step.inputs[1] == value); }
   bool adds_three(const Step& step, int from) const {
     if (step.node->op != "Add" || !reads(step, from)) return false;
@@ -228,7 +260,50 @@ class Fuser {
 
   Result<void> fuse(std::size_t index) {
     Step& step = plan_->steps[index];
-    const Tensor* weights = step.node->op == "Conv" && step.node->domain.empty() ? constant(step, 1) : nullptr;
+    if (!step.node->domain.empty()) return {};
+    if (step.node->op == "Conv") return fuse_convolution(step);
+    if (step.node->op == "MatMul" || step.node->op == "Gemm") return fuse_product(step);
+    return {};
+  }
+
+  // What is computed along with a step: an affine function of each channel, then a pointwise one. `out` becomes the value that
+  // the last of them makes.
+  Afterwards follow(int& out, std::size_t rank, Affine& affine, std::vector<const Step*>& taken) const {
+    for (const Step* next = only_user(out); next && take_in(*next, out, rank, affine); next = only_user(out)) {
+      taken.push_back(next);
+      out = next->outputs[0];
+    }
+    Afterwards after;
+    if (const Step* next = only_user(out)) {
+      const auto function = pointwise(*next);
+      if (!function || next->inputs[0] != out) return {};
+      taken.push_back(next);
+      out = next->outputs[0];
+      return *function;
+    }
+    std::vector<const Step*> inner;
+    const Step* last = product_with_itself(out, after, inner);
+    if (!last) {
+      last = gelu(out, inner);
+      after = {kernels::ConvAfter::kGelu};
+    }
+    if (!last) return {};
+    taken.insert(taken.end(), inner.begin(), inner.end());
+    taken.push_back(last);
+    out = last->outputs[0];
+    return after;
+  }
+
+  void put(Step& step, std::shared_ptr<Convolution> made, int out, const std::vector<const Step*>& taken) {
+    if (!made->has_kernel()) return;
+    for (const Step* gone : taken) remove(*gone);
+    step.convolution = std::move(made);
+    step.inputs.resize(1);
+    step.outputs[0] = out;
+  }
+
+  Result<void> fuse_convolution(Step& step) {
+    const Tensor* weights = constant(step, 1);
     const bool has_bias = step.inputs.size() > 2 && step.inputs[2] >= 0;
     const Tensor* bias = has_bias ? constant(step, 2) : nullptr;
     if (!weights || weights->type() != ElementType::kFloat || weights->rank() < 3 || weights->elements() == 0 || (has_bias && (!bias || bias->elements() != weights->size(0)))) return {};
@@ -236,44 +311,42 @@ class Fuser {
     Affine affine{std::vector<double>(channels, 1.0), std::vector<double>(channels, 0.0)};
     std::vector<const Step*> taken;
     int out = step.outputs[0];
-    for (const Step* next = only_user(out); next && take_in(*next, out, weights->rank(), affine); next = only_user(out)) {
-      taken.push_back(next);
-      out = next->outputs[0];
-    }
-    Afterwards after;
-    if (const Step* next = only_user(out)) {
-      if (const auto function = pointwise(*next); function && next->inputs[0] == out) {
-        after = *function;
-        taken.push_back(next);
-        out = next->outputs[0];
-      }
-    } else {
-      std::vector<const Step*> inner;
-      if (const Step* last = product_with_itself(out, after, inner)) {
-        taken.insert(taken.end(), inner.begin(), inner.end());
-        taken.push_back(last);
-        out = last->outputs[0];
-      } else {
-        after = {};
-      }
-    }
+    const Afterwards after = follow(out, weights->rank(), affine, taken);
     RETORT_TRY(Tensor own_weights, scaled(*weights, affine));
     RETORT_TRY(Tensor own_bias, shifted(bias, affine));
-    auto made = std::make_shared<Convolution>(std::move(own_weights), std::move(own_bias), Attributes(*step.node), after);
-    if (!made->has_kernel()) return {};
-    for (const Step* gone : taken) remove(*gone);
-    step.convolution = std::move(made);
-    step.inputs.resize(1);
-    step.outputs[0] = out;
+    put(step, std::make_shared<Convolution>(std::move(own_weights), std::move(own_bias), Attributes(*step.node), after), out, taken);
     return {};
   }
 
-  Result<Tensor> scaled(const Tensor& weights, const Affine& affine) {
-    if (!affine.changed) return weights;
+  // A product of rows with a constant matrix is a convolution without space.
+  Result<void> fuse_product(Step& step) {
+    const Tensor* matrix = constant(step, 1);
+    const Attributes attributes(*step.node);
+    const bool gemm = step.node->op == "Gemm", transposed = gemm && attributes.whole("transB", 0) != 0;
+    if (!matrix || matrix->type() != ElementType::kFloat || matrix->rank() != 2 || matrix->elements() == 0 || matrix->elements() > kLargestFolded || constant(step, 0)) return {};
+    if (gemm && (attributes.whole("transA", 0) != 0 || attributes.real("alpha", 1) != 1 || attributes.real("beta", 1) != 1)) return {};
+    const std::int64_t outputs = matrix->size(transposed ? 0 : 1);
+    const bool has_bias = step.inputs.size() > 2 && step.inputs[2] >= 0;
+    const Tensor* bias = has_bias ? constant(step, 2) : nullptr;
+    if (has_bias && (!bias || bias->elements() != outputs || bias->rank() != 1)) return {};
+    Affine affine{std::vector<double>(static_cast<std::size_t>(outputs), 1.0), std::vector<double>(static_cast<std::size_t>(outputs), 0.0)};
+    std::vector<const Step*> taken;
+    int out = step.outputs[0];
+    const Afterwards after = follow(out, 0, affine, taken);
+    RETORT_TRY(Tensor own_weights, scaled(*matrix, affine, transposed ? 0 : 1));
+    RETORT_TRY(Tensor own_bias, shifted(bias, affine));
+    put(step, std::make_shared<Convolution>(std::move(own_weights), transposed, std::move(own_bias), after), out, taken);
+    return {};
+  }
+
+  // `axis`: of the weights' channels. The weights themselves where nothing scales them.
+  Result<Tensor> scaled(const Tensor& weights, const Affine& affine, std::size_t axis = 0) {
+    if (std::all_of(affine.scale.begin(), affine.scale.end(), [](double scale) { return scale == 1; })) return weights;
     RETORT_TRY(Tensor out, Tensor::make(memory_, ElementType::kFloat, weights.shape()));
-    const std::int64_t inner = weights.elements() / weights.size(0);
+    std::int64_t inner = 1;
+    for (std::size_t d = axis + 1; d < weights.rank(); ++d) inner *= weights.size(d);
     for (std::int64_t i = 0; i < weights.elements(); ++i)
-      out.write<float>()[i] = static_cast<float>(static_cast<double>(weights.data<float>()[i]) * affine.scale[static_cast<std::size_t>(i / inner)]);
+      out.write<float>()[i] = static_cast<float>(static_cast<double>(weights.data<float>()[i]) * affine.scale[static_cast<std::size_t>(i / inner % weights.size(axis))]);
     return out;
   }
   // Empty where there is no bias at all.

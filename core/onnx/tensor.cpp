@@ -2,6 +2,8 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <map>
+#include <mutex>
 
 #include "kernels/api/tensor_type.h"
 
@@ -24,20 +26,64 @@ std::string shape_text(std::span<const std::int64_t> shape) {
   return text + "]";
 }
 
-Result<std::shared_ptr<std::byte>> Memory::allocate(std::uint64_t bytes) {
-  const std::uint64_t rounded = (bytes + 127) / 64 * 64;   // never nothing, and room for a vector read behind the last value
-  const std::uint64_t before = state_->used.fetch_add(rounded);
-  auto* const memory = before + rounded > limit_ ? nullptr : static_cast<std::byte*>(std::aligned_alloc(64, rounded));
-  if (memory == nullptr) {
-    state_->used -= rounded;
-    return Error{.code = ErrorCode::kOutOfMemory, .expected = "room for " + std::to_string(bytes) + " bytes of values",
-                 .found = std::to_string(limit_ - std::min(limit_, before)) + " bytes left", .next_step = "use smaller inputs"};
+struct Memory::State {
+  static constexpr std::uint64_t kLeastKept = 1 << 14;   // smaller blocks the system keeps itself
+
+  std::mutex mutex;
+  std::uint64_t used = 0, peak = 0, kept = 0;
+  std::multimap<std::uint64_t, std::byte*> free;         // by size
+
+  ~State() { drop(); }
+  void drop() {
+    for (const auto& [size, block] : free) std::free(block);
+    free.clear();
+    kept = 0;
   }
-  if (before + rounded > state_->peak) state_->peak = before + rounded;
-  return std::shared_ptr<std::byte>(memory, [state = state_, rounded](std::byte* p) {
-    state->used -= rounded;
-    std::free(p);
-  });
+  // A kept block of this size or up to a quarter more.
+  std::pair<std::byte*, std::uint64_t> take(std::uint64_t bytes) {
+    const auto found = free.lower_bound(bytes);
+    if (found == free.end() || found->first > bytes + bytes / 4) return {nullptr, 0};
+    const auto [size, block] = *found;
+    free.erase(found);
+    kept -= size;
+    return {block, size};
+  }
+  void give(std::byte* block, std::uint64_t size) {
+    const std::lock_guard lock(mutex);
+    used -= size;
+    if (size < kLeastKept || used + kept + size > peak) {   // never more memory than the values took at their greatest
+      std::free(block);
+      return;
+    }
+    free.emplace(size, block);
+    kept += size;
+  }
+};
+
+Memory::Memory(std::uint64_t limit) : limit_(limit), state_(std::make_shared<State>()) {}
+
+std::uint64_t Memory::peak() const noexcept {
+  const std::lock_guard lock(state_->mutex);
+  return state_->peak;
+}
+
+Result<std::shared_ptr<std::byte>> Memory::allocate(std::uint64_t bytes) {
+  State& state = *state_;
+  std::unique_lock lock(state.mutex);
+  const std::uint64_t rounded = (bytes + 127) / 64 * 64;   // never nothing, and room for a vector read behind the last value
+  auto [memory, size] = rounded > limit_ - std::min(limit_, state.used) ? std::pair<std::byte*, std::uint64_t>{nullptr, 0} : state.take(rounded);
+  if (memory == nullptr && rounded <= limit_ - std::min(limit_, state.used)) {
+    if (state.used + state.kept + rounded > limit_) state.drop();
+    memory = static_cast<std::byte*>(std::aligned_alloc(64, rounded));
+    size = rounded;
+  }
+  if (memory == nullptr)
+    return Error{.code = ErrorCode::kOutOfMemory, .expected = "room for " + std::to_string(bytes) + " bytes of values",
+                 .found = std::to_string(limit_ - std::min(limit_, state.used)) + " bytes left", .next_step = "use smaller inputs"};
+  state.used += size;
+  state.peak = std::max(state.peak, state.used);
+  lock.unlock();   // giving back takes it
+  return std::shared_ptr<std::byte>(memory, [held = state_, taken = size](std::byte* p) { held->give(p, taken); });
 }
 
 Result<Tensor> Tensor::make(Memory& memory, ElementType type, Shape shape) {

@@ -4,7 +4,6 @@
 // Written once, by the operator that makes it; from then on read only, from any thread.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -27,20 +26,19 @@ constexpr ElementType held_type(ElementType type) noexcept { return is_half(type
 std::optional<std::int64_t> count_elements(std::span<const std::int64_t> shape) noexcept;
 std::string shape_text(std::span<const std::int64_t> shape);     // "[1, 3, ?]": sizes below 0 are open
 
-// What all values of a run may take together; freed memory counts as free. Thread-safe.
+// What all values of a run may take together; freed memory counts as free. Large blocks are kept for the next value of about
+// their size, since a run makes the same ones again and again and new pages cost as much as computing on them. Thread-safe.
 class Memory {
  public:
-  explicit Memory(std::uint64_t limit) : limit_(limit) {}
+  explicit Memory(std::uint64_t limit);
   // 64-byte aligned, not cleared. Errors: kOutOfMemory.
   Result<std::shared_ptr<std::byte>> allocate(std::uint64_t bytes);
-  std::uint64_t peak() const noexcept { return state_->peak; }
+  std::uint64_t peak() const noexcept;
 
  private:
-  struct State {
-    std::atomic<std::uint64_t> used{0}, peak{0};
-  };
+  struct State;
   std::uint64_t limit_;
-  std::shared_ptr<State> state_ = std::make_shared<State>();
+  std::shared_ptr<State> state_;
 };
 
 class Tensor {

@@ -16,6 +16,7 @@ enum class ConvAfter : std::uint8_t {
   kHardSwish,   // x · clamp(x + 3, 0, 6) / 6
   kLeakyRelu,   // x < 0: alpha · x
   kSilu,        // x · sigmoid(x)
+  kGelu,        // x · Φ(x), by the error function
 };
 
 struct ConvSpec {
@@ -23,6 +24,7 @@ struct ConvSpec {
   std::int64_t groups = 1, in_channels = 0, out_channels = 0;   // channels of all groups
   Sizes kernel{1, 1}, stride{1, 1}, dilation{1, 1};
   const float* weights = nullptr;                // [out_channels, in_channels / groups, rows, columns]; must live as long as the kernel
+  bool inputs_first = false;                     // weights of a kernel without space: [in_channels, out_channels] instead
   const float* bias = nullptr;                   // [out_channels], likewise; null: none
   ConvAfter after = ConvAfter::kNone;
   float alpha = 0, beta = 0;

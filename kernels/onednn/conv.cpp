@@ -38,6 +38,7 @@ dnnl::primitive_attr attributes(const ConvSpec& spec) {
     case ConvAfter::kClip: append_eltwise(ops, dnnl::algorithm::eltwise_clip, spec.alpha, spec.beta); break;
     case ConvAfter::kSigmoid: append_eltwise(ops, dnnl::algorithm::eltwise_logistic, 0, 0); break;
     case ConvAfter::kSilu: append_eltwise(ops, dnnl::algorithm::eltwise_swish, 1, 0); break;
+    case ConvAfter::kGelu: append_eltwise(ops, dnnl::algorithm::eltwise_gelu_erf, 0, 0); break;
     // Version 2 has the numbers built in, version 3 takes them.
     case ConvAfter::kHardSwish: append_eltwise(ops, dnnl::algorithm::eltwise_hardswish, 1.0f / 6, 0.5f); break;
   }
@@ -135,7 +136,8 @@ class Conv : public ConvKernel {
   std::size_t pack(const memory::desc& wanted) {
     for (std::size_t i = 0; i < packed_.size(); ++i)
       if (packed_[i].get_desc() == wanted) return i;
-    const memory plain({weight_sizes(), memory::data_type::f32, spec_.groups == 1 ? memory::format_tag::oihw : memory::format_tag::goihw}, engine(), const_cast<float*>(spec_.weights));
+    using tag = memory::format_tag;
+    const memory plain({weight_sizes(), memory::data_type::f32, spec_.groups > 1 ? tag::goihw : spec_.inputs_first ? tag::ihwo : tag::oihw}, engine(), const_cast<float*>(spec_.weights));
     memory packed(wanted, engine());
     dnnl::stream stream(engine());
     dnnl::reorder(plain, packed).execute(stream, {{DNNL_ARG_FROM, plain}, {DNNL_ARG_TO, packed}});

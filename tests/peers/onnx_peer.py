@@ -10,6 +10,7 @@ import argparse
 import importlib.util
 import json
 import pathlib
+import resource
 import subprocess
 import sys
 import tempfile
@@ -170,6 +171,29 @@ def best_time(run, least=3, seconds=1.0):
     return min(times)
 
 
+def processor_times(retort, path, inputs, folder):
+    """Processor seconds of one run on one thread, of both: what a busy machine can still tell."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+    def theirs():
+        start = time.process_time()
+        session.run(None, inputs)
+        return time.process_time() - start
+
+    def ours(repeat):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run([retort, "forward", path, "--input", folder / "in.safetensors", "--output", folder / "out.safetensors", "--threads", "1", "--repeat", str(repeat)], check=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    save_file({k: np.ascontiguousarray(v) for k, v in inputs.items()}, folder / "in.safetensors")
+    theirs()
+    return min((ours(12) - ours(2)) / 10 for _ in range(2)), min(theirs() for _ in range(10))
+
+
 def compare(retort, path, inputs, threads, folder):
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
@@ -237,6 +261,7 @@ def main():
     parser.add_argument("retort")
     parser.add_argument("nets", nargs="*", type=pathlib.Path)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--processor", action="store_true", help="processor seconds on one thread instead")
     parser.add_argument("--quantize", action="store_true")
     parser.add_argument("--answers", action="store_true")
     args = parser.parse_args()
@@ -247,6 +272,11 @@ def main():
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         cases = [own_net(path) for path in args.nets] if args.nets else [*rapidocr_nets(), *bert_nets(folder)]
+        if args.processor:
+            for path, inputs in cases:
+                ours, theirs = processor_times(args.retort, path, inputs, folder)
+                print(f"{path.name:<36} {'×'.join(map(str, list(inputs.values())[0].shape)):<14} processor {ours * 1e3:9.1f} ms {theirs * 1e3:9.1f} ms {ours / theirs:6.2f}")
+            return
         good = [compare(args.retort, path, inputs, args.threads, folder) for path, inputs in cases]
         if args.quantize:
             good += [compare_quantized(args.retort, path, inputs, folder) for path, inputs in cases]

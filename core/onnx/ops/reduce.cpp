@@ -4,6 +4,7 @@
 
 #include "core/onnx/ops/loops.h"
 #include "core/onnx/ops/ops.h"
+#include "kernels/dispatch/train_ops.h"
 
 namespace retort::onnx {
 namespace {
@@ -136,6 +137,13 @@ Result<void> softmax(const Call& call) {
   const Tensor& x = call.in(0);
   RETORT_TRY(const AroundAxis whole, softmax_axis(call));
   RETORT_CHECK(call.make(0, x.type(), x.shape()));
+  const kernels::TrainOps* const kernel = kernels::train_ops();
+  if (!kLog && whole.inner == 1 && x.type() == ElementType::kFloat && !call.device.reference() && kernel) {
+    for_each(call.device, whole.size == 0 ? 0 : whole.outer, whole.size * 4, [&](std::int64_t row) {
+      kernel->softmax_row(x.data<float>() + row * whole.size, 1.0f, call.out<float>(0) + row * whole.size, static_cast<std::size_t>(whole.size));
+    });
+    return {};
+  }
   with_type(x.type(), Types<float, double>(), [&](auto zero) {
     using T = decltype(zero);
     for_each(call.device, whole.size == 0 ? 0 : whole.outer * whole.inner, whole.size * 8, [&](std::int64_t i) {

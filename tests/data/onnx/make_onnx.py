@@ -363,6 +363,25 @@ def recurrent(m):
     m.one("rnn-relu", "RNN", x, *weights(1, 6, 5, 2), hidden_size=6, direction="bidirectional", activations=["Relu", "Relu"], outputs=2)
 
 
+def joined(m):
+    """Products with what follows them: bias, scale, GELU in both writings, SiLU; and what must not be taken in."""
+    n = helper.make_node
+    root, half, one = np.float32(2 ** 0.5), np.float32(0.5), np.float32(1)
+    weights = {"w": f(6, 40), "b": f(40), "root": root, "rooted": np.float32(0.5 ** 0.5), "half": half, "one": one, "v": f(40, 9), "c": f(9), "u": f(7, 9), "d": f(7), "wide": f(3, 1, 7)}
+    nodes = [n("MatMul", ["x", "w"], ["a0"]), n("Add", ["b", "a0"], ["a"]), n("Div", ["a", "root"], ["e0"]), n("Erf", ["e0"], ["e1"]), n("Add", ["e1", "one"], ["e2"]), n("Mul", ["a", "e2"], ["e3"]), n("Mul", ["e3", "half"], ["e"]),
+             n("MatMul", ["e", "v"], ["g0"]), n("Add", ["g0", "c"], ["g"]), n("Mul", ["g", "rooted"], ["h0"]), n("Erf", ["h0"], ["h1"]), n("Add", ["one", "h1"], ["h2"]), n("Mul", ["h2", "g"], ["h3"]), n("Mul", ["half", "h3"], ["h"]),
+             n("Reshape", ["h", "flat"], ["h4"]), n("Gemm", ["h4", "u", "d"], ["s0"], transB=1), n("Sigmoid", ["s0"], ["s1"]), n("Mul", ["s0", "s1"], ["s"]), n("Add", ["s", "wide"], ["y"])]
+    weights["flat"] = i64(-1, 9)
+    x = f(2, 5, 6)
+    m.finish("net-joined", graph_of(nodes, {"x": x}, ["y", "g"], weights, 14), {"x": x})
+    weights = {"w": f(6, 7), "wide": f(3, 1, 7), "scale": np.float32(0.3)}
+    nodes = [n("MatMul", ["x", "w"], ["a"]), n("Add", ["a", "wide"], ["b"]), n("MatMul", ["b", "v"], ["c"]), n("Div", ["c", "scale"], ["d"]), n("Gelu", ["d"], ["y"])]
+    weights["v"] = f(7, 4)
+    x = f(5, 6)
+    m.finish("net-joined-wide", graph_of(nodes, {"x": x}, ["y"], weights, 20), {"x": x})
+    m.finish("net-joined-vector", graph_of([n("MatMul", ["x", "w"], ["a"]), n("Relu", ["a"], ["y"])], {"x": x[0]}, ["y"], {"w": f(6, 7)}, 14), {"x": x[0]})
+
+
 def bad(root):
     """Files that must be refused, by name of what is wrong."""
     folder = root / "bad"
@@ -425,7 +444,7 @@ def main():
     for part in ("cases", "bad"):
         shutil.rmtree(root / part, ignore_errors=True)
     maker = Maker(root)
-    for group in (elementwise, shapes, choices, reductions, products, pools, resizes, quantized, nets, external, layouts, halves, recurrent):
+    for group in (elementwise, shapes, choices, reductions, products, pools, resizes, quantized, nets, external, layouts, halves, recurrent, joined):
         group(maker)
     bad(root)
     save_file(maker.tensors, root / "cases.safetensors")
