@@ -1,5 +1,6 @@
 // `retort distill (--recipe R.json | --teacher M [--student-layers N] --data F) -o OUT`.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <chrono>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -68,7 +69,25 @@ nlohmann::ordered_json loss_json(const distill::BatchLoss& loss) {
     out["agreement"] = share(loss.agreed, loss.asked);
     out["mistakes"] = loss.labelled - loss.right;
     out["mistakes_of_the_teacher"] = loss.repeated;
+    out["labels_that_the_teacher_contradicts"] = loss.contradicted;
   }
+  for (const distill::AnswerCounts& c : loss.classes)
+    out["classes"].push_back({{"n", c.labelled}, {"right", c.right}, {"teacher_right", c.teacher_right}, {"mistakes", c.labelled - c.right}, {"mistakes_of_the_teacher", c.repeated}});
+  if (loss.count > 0 && loss.targets > 0) out["share_with_soft_targets"] = loss.targets / loss.count;
+  return out;
+}
+
+nlohmann::ordered_json data_json(const distill::DataReport& data) {
+  nlohmann::ordered_json out = {
+      {"tokens", data.tokens}, {"learned_tokens", data.learned_tokens}, {"pieces", data.pieces}, {"new_pairs", data.new_pairs}, {"validation_covered", data.covered},
+      {"length", {{"shortest", data.shortest}, {"median", data.median}, {"mean", data.mean}, {"p95", data.p95}, {"longest", data.longest}}},
+      {"weight", {{"sum", data.weight}, {"least", data.least_weight}, {"greatest", data.greatest_weight}}}};
+  if (!data.class_counts.empty()) {
+    out["classes"] = data.class_counts;
+    out["validation_classes"] = data.validation_class_counts;
+  }
+  if (data.answers + data.prompts > 0)
+    out["conversations"] = {{"answers", data.answers}, {"prompts", data.prompts}, {"failed", data.failed}, {"rejected", data.rejected}, {"tokens_with_probabilities", data.given}};
   return out;
 }
 
@@ -100,8 +119,11 @@ void print_json(const distill::DistillRecipe& recipe, const distill::DistillRepo
       {"layers", report.kept}, {"pieces", report.pieces}, {"examples", report.examples}, {"validation_examples", report.validation_examples},
       {"duplicates", report.duplicates}, {"truncated", report.truncated}, {"steps", t.steps}, {"best_step", t.best_step},
       {"stopped_early", t.stopped_early}, {"resumed", t.resumed}, {"tokens", t.tokens}, {"training_tokens_per_second", t.tokens_per_second},
-      {"teacher_cache_bytes", report.cache_bytes}, {"teacher_cache_known", report.cache_known}, {"curve", report.curve.string()}};
+      {"teacher_cache_bytes", report.answers.bytes}, {"teacher_cache_known", report.answers.known}, {"curve", report.curve.string()}};
   if (report.teacher_speed) out["teacher_speed"] = speed_json(*report.teacher_speed);
+  out["teacher_cache"] = {{"folder_bytes", report.answers.folder_bytes}, {"most_bytes", report.answers.most_bytes}, {"without_room", report.answers.left_out}};
+  out["data"] = data_json(report.data);
+  if (report.contradicted >= 0) out["data"]["contradicted"] = {{"labels", report.contradicted}, {"of", report.asked}};
   for (const distill::StageReport& stage : report.stages) out["stages"].push_back(stage_json(stage));
   if (t.before) out["before"] = loss_json(*t.before);
   if (t.after) out["after"] = loss_json(*t.after);
@@ -139,6 +161,34 @@ void print_stages(const distill::DistillReport& report) {
     if (!stage.warning.empty()) fmt::print("  warning: {}\n", stage.warning);
 }
 
+// The greatest classes; more than these say nothing at a glance (--json has them all).
+constexpr std::size_t kClassesShown = 12;
+
+void print_data(const distill::DataReport& data) {
+  fmt::print("  {} tokens in lengths {} … {} (half below {}, 95 % below {}); {} different pieces, {:.0f} % of neighbouring pairs are new\n", data.tokens,
+             data.shortest, data.longest, data.median, data.p95, data.pieces, 100 * data.new_pairs);
+  if (data.learned_tokens < data.tokens - 1 && data.answers > 0)
+    fmt::print("  {} answers to learn ({} tokens), {} prompts; {} failed responses and {} rejected answers left out\n", data.answers, data.learned_tokens, data.prompts, data.failed, data.rejected);
+  if (data.given > 0) fmt::print("  {} tokens with stored probabilities\n", data.given);
+  if (data.least_weight != data.greatest_weight) fmt::print("  examples count {:.3g} … {:.3g}, {:.4g} in all\n", data.least_weight, data.greatest_weight, data.weight);
+  if (data.covered > 0) fmt::print("  {:.2f} % of the validation's tokens occur in the training texts\n", 100 * data.covered);
+  if (!data.class_counts.empty() && data.class_counts.size() <= kClassesShown) fmt::print("  examples by class: {}\n", fmt::join(data.class_counts, " "));
+}
+
+// Where the student errs as its teacher does, class by class.
+void print_bias(const distill::BatchLoss& loss) {
+  std::vector<std::size_t> order;
+  for (std::size_t c = 0; c < loss.classes.size(); ++c)
+    if (loss.classes[c].labelled > loss.classes[c].right) order.push_back(c);
+  if (loss.asked == 0 || order.empty()) return;
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return loss.classes[a].repeated > loss.classes[b].repeated; });
+  for (std::size_t i = 0; i < std::min(order.size(), kClassesShown); ++i) {
+    const distill::AnswerCounts& c = loss.classes[order[i]];
+    fmt::print("  class {}: {} of {} mistakes are the teacher's too ({:.0f} %)\n", order[i], c.repeated, c.labelled - c.right, 100 * share(c.repeated, c.labelled - c.right));
+  }
+  if (order.size() > kClassesShown) fmt::print("  and {} classes more (--json)\n", order.size() - kClassesShown);
+}
+
 void print_report(const distill::DistillReport& report, double seconds) {
   const auto& t = report.outcome;
   fmt::print("{} · {} · {:.1f} M of the teacher's {:.1f} M parameters · {:.0f} s · peak memory {}\n", report.student.output.string(),
@@ -146,6 +196,7 @@ void print_report(const distill::DistillReport& report, double seconds) {
              static_cast<double>(report.teacher_parameters) / 1e6, seconds, human_bytes(peak_memory_bytes()));
   fmt::print("  layers kept: {} · {} pieces\n", fmt::join(report.kept, " "), report.pieces);
   fmt::print("  {} examples, {} for validation; {} duplicates left out, {} cut\n", report.examples, report.validation_examples, report.duplicates, report.truncated);
+  print_data(report.data);
   fmt::print("  {} steps{}{} · {:.0f} tokens/s\n", t.steps, t.resumed ? ", resumed" : "", t.stopped_early ? ", stopped early" : "", t.tokens_per_second);
   if (t.before) fmt::print("  before training: {}\n", loss_text(*t.before));
   if (t.after) fmt::print("  kept, step {}: {}\n", t.best_step, loss_text(*t.after));
@@ -153,8 +204,13 @@ void print_report(const distill::DistillReport& report, double seconds) {
     fmt::print("  the teacher: accuracy {:.2f} %, of which {:.1f} % are kept · same answer {:.1f} % · {} of {} mistakes are the teacher's too\n",
                100 * share(t.after->teacher_right, t.after->asked), 100 * share(t.after->right, t.after->teacher_right),
                100 * share(t.after->agreed, t.after->asked), t.after->repeated, t.after->labelled - t.after->right);
+  if (t.after) print_bias(*t.after);
+  if (t.after && t.after->contradicted > 0) fmt::print("  {} labels of the validation texts contradict the teacher\n", t.after->contradicted);
+  if (t.after && t.after->targets > 0 && t.after->targets < t.after->count)
+    fmt::print("  {:.1f} % of the tokens have soft targets\n", 100 * t.after->targets / t.after->count);
+  if (report.contradicted >= 0) fmt::print("  {} of {} training labels contradict the teacher\n", report.contradicted, report.asked);
   print_stages(report);
-  if (report.cache_bytes > 0) fmt::print("  teacher's answers: {} kept for the next student; {} were known\n", human_bytes(report.cache_bytes), report.cache_known);
+  if (report.answers.bytes > 0) fmt::print("  teacher's answers: {} kept for the next student ({} of {} MB in all, {} without room); {} were known\n", human_bytes(report.answers.bytes), report.answers.folder_bytes / 1000000, report.answers.most_bytes / 1000000, report.answers.left_out, report.answers.known);
   fmt::print("  loss curve: {}\n", report.curve.string());
 }
 

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "core/distill/bench_teachers.h"
 #include "core/distill/student_importance.h"
 #include "core/distill/student_shape.h"
 #include "core/distill/vocabulary.h"
@@ -14,77 +15,62 @@ namespace {
 
 // Everything that lives as long as a run.
 struct Bench {
-  Model teacher, student;
+  Model teacher, student;    // the model that the student is made of, and the student
+  BenchTeachers teachers;
+  Readers readers;
   std::unique_ptr<kernels::ThreadPool> pool;
-  Parameters teacher_parameters, student_parameters;
+  Parameters student_parameters;
   TrainingData data;
-  Digest asked;              // of the texts as the teacher reads them
+  Digest models;             // of the files of all of them
   std::optional<PackedWeights> packed;
   std::optional<ImportanceMatrix> importance;
+  std::unique_ptr<PolicySampler> policy;
   std::unique_ptr<Objective> objective;
-  std::optional<TeacherCache> cache;
 
   // Texts to time on.
   std::span<const TrainingExample> timed() const noexcept { return data.validation.empty() ? data.train : data.validation; }
 };
 
-Result<void> read_training_data(const DistillRecipe& recipe, Bench& bench, const JobContext& job) {
-  if (!bench.teacher.tokenizer)
-    return Error{.code = ErrorCode::kMissingPart, .file = recipe.teacher.string(), .expected = "a tokenizer", .found = "none"};
-  const Tokenizer& tokenizer = *bench.teacher.tokenizer;
-  if (bench.teacher.graph.head == HeadKind::kSequenceLabels) {
-    RETORT_TRY(bench.data, read_labelled(recipe.data, recipe.training.seed, tokenizer, bench.teacher.graph.outputs(), job));
-  } else {
-    RETORT_TRY(bench.data, read_text(recipe.data, recipe.training.seed, tokenizer, job));
-  }
+// What only one kind of model can do, and what the data must have for it.
+Result<void> check_kind(const DistillRecipe& recipe, const Bench& bench, const Model& reader) {
+  const auto refused = [](std::string place, std::string expected, std::string found) {
+    return Error{.code = ErrorCode::kBadRecipe, .place = std::move(place), .expected = std::move(expected), .found = std::move(found)};
+  };
+  const bool classifier = reader.graph.head == HeadKind::kSequenceLabels;
+  if (classifier && recipe.on_policy.share > 0) return refused("on_policy.share", "a language model, which can write", "a classifier");
+  if (classifier && recipe.loss.top > 0) return refused("loss.top", "a language model: a classifier's answers are kept whole", "a classifier");
+  if (!classifier && (recipe.loss.contradicted_weight != 1 || recipe.loss.contradicted_answer != 1))
+    return refused("data.contradicted_weight", "a classifier, whose examples have labels", "a language model");
+  const DataReport& data = bench.data.report;
+  if (data.given > 0 && recipe.loss.logits.temperature != 1)
+    return refused("loss.temperature", "1: the probabilities in the data are at temperature 1, and the rest can't be tempered", fmt::format("{}", recipe.loss.logits.temperature));
+  if (recipe.loss.needs_teacher() && bench.teachers.empty() && data.given == 0)
+    return refused("loss", "cross_entropy alone, without a teacher to ask and without probabilities in the data", "a loss on a teacher's answers");
+  if (data.prompts > 0 && recipe.on_policy.share == 0)
+    return refused("data", "answers to the prompts, or on_policy.share above 0", fmt::format("{} prompts without an answer", data.prompts));
   return {};
 }
 
-// Fewer pieces: the texts are read once more with the student's tokenizer, and keep what the teacher reads.
+// `reader`: whose tokenizer the student has.
+Result<void> read_training_data(const DistillRecipe& recipe, Bench& bench, const Model& reader, const JobContext& job) {
+  if (!reader.tokenizer)
+    return Error{.code = ErrorCode::kMissingPart, .file = bench.teacher.checkpoint->path.string(), .expected = "a tokenizer", .found = "none"};
+  bench.readers = bench.teachers.readers(reader);
+  bench.readers.probabilities = recipe.loss.logits.needs_teacher();
+  const std::int64_t outputs = reader.graph.outputs();
+  if (reader.graph.head == HeadKind::kSequenceLabels) {
+    RETORT_TRY(bench.data, read_labelled(recipe.data, recipe.training.seed, bench.readers, outputs, job));
+  } else {
+    RETORT_TRY(bench.data, read_text(recipe.data, recipe.training.seed, bench.readers, outputs, job));
+  }
+  return check_kind(recipe, bench, reader);
+}
+
+// Fewer pieces: the texts are read once more with the student's tokenizer; teachers go on reading their own pieces.
 Result<void> trim(const DistillRecipe& recipe, Bench& bench, const JobContext& job) {
   RETORT_TRY(const std::vector<TokenId> pieces, needed_pieces(bench.teacher, bench.data.train, recipe.student.most_pieces));
   RETORT_TRY(bench.student, trim_vocabulary(bench.student, pieces));
-  RETORT_TRY(TrainingData data, read_labelled(recipe.data, recipe.training.seed, *bench.student.tokenizer, bench.student.graph.outputs(), job));
-  for (const auto side : {&TrainingData::train, &TrainingData::validation})
-    for (std::size_t i = 0; i < (data.*side).size(); ++i) (data.*side)[i].teacher_ids = std::move((bench.data.*side)[i].ids);
-  bench.data = std::move(data);
-  return {};
-}
-
-// The digest of the teacher's files and of what it is asked.
-Result<Digest> cache_key(const DistillRecipe& recipe, const Bench& bench, const JobContext& job) {
-  DigestBuilder key;
-  key.text("teacher logits 1").digest(bench.asked);
-  for (const auto& file : bench.teacher.checkpoint->files) {
-    RETORT_TRY(const Digest digest, digest_of_file(file->path(), job));
-    key.digest(digest);
-  }
-  key.text(recipe.teacher.extension().string());
-  return key.finish();
-}
-
-// A classifier is asked for each example once; what earlier runs asked is taken from their file.
-Result<std::filesystem::path> open_cache(const DistillRecipe& recipe, Bench& bench, DistillReport& report, const JobContext& job) {
-  const std::int64_t classes = bench.student.graph.outputs();
-  std::vector<const TrainingExample*> all;
-  for (const auto* side : {&bench.data.train, &bench.data.validation})
-    for (const TrainingExample& example : *side) all.push_back(&example);
-  RETORT_TRY(const Digest key, cache_key(recipe, bench, job));
-  const std::filesystem::path path = user_cache_folder() / "teacher" / (key.hex() + ".safetensors");
-  report.cache_bytes = all.size() * static_cast<std::uint64_t>(classes) * sizeof(float);
-  auto kept = TeacherCache::open(path, classes, all.size());
-  if (kept.ok()) bench.cache.emplace(std::move(kept).value());
-  else bench.cache.emplace(classes, all.size());
-  report.cache_known = bench.cache->known();
-  for (std::size_t i = 0; i < all.size(); ++i) bench.cache->name(all[i], i);
-  return path;
-}
-
-// The cache saves time for the next student; this one has what it needs, so a failure costs it nothing.
-void save_cache(const Bench& bench, const std::filesystem::path& path) {
-  std::error_code failed;
-  std::filesystem::create_directories(path.parent_path(), failed);
-  if (!failed) (void)bench.cache->save(path, {}).ok();
+  return read_training_data(recipe, bench, bench.student, job);
 }
 
 // Of all that the values after stage `index` depend on: what comes later changes nothing about them.
@@ -92,7 +78,7 @@ Result<Digest> run_key(const DistillRecipe& recipe, std::size_t index, const Ben
   DistillRecipe until = recipe;
   until.stages.resize(index + 1);
   DigestBuilder key;
-  key.text("training 2").digest(distill_recipe_digest(until)).digest(bench.data.digest);
+  key.text("training 3").digest(distill_recipe_digest(until)).digest(bench.data.digest).digest(bench.models);
   for (const std::int64_t layer : kept) key.number(static_cast<std::uint64_t>(layer));
   for (const WeightSpec& spec : bench.student.graph.weights) {
     key.text(spec.source_name);
@@ -174,9 +160,15 @@ class Chain {
 
   Result<void> make_objective() {
     bench_.objective.reset();   // its room first
-    RETORT_TRY(bench_.objective, Objective::make(bench_.student, bench_.student_parameters, recipe_.loss.needs_teacher() ? &bench_.teacher : nullptr,
-                                                 &bench_.teacher_parameters, report_.kept, recipe_.loss, recipe_.training.recompute, *bench_.pool));
-    if (bench_.cache) bench_.objective->use_cache(&*bench_.cache);
+    const std::vector<Teacher> teachers = recipe_.loss.needs_teacher() ? bench_.teachers.list() : std::vector<Teacher>();
+    RETORT_TRY(bench_.objective, Objective::make(bench_.student, bench_.student_parameters, teachers, report_.stands_for, recipe_.loss,
+                                                 recipe_.training.recompute, *bench_.pool, bench_.teachers.rows()));
+    if (recipe_.on_policy.share > 0) {
+      const TextSide side = bench_.readers.teachers.empty() ? TextSide{} : bench_.readers.teachers.front();
+      bench_.policy = std::make_unique<PolicySampler>(bench_.student, bench_.student_parameters, bench_.packed ? &*bench_.packed : nullptr,
+                                                      recipe_.on_policy, side, recipe_.training.seed, bench_.pool->threads());
+      bench_.objective->use_policy(bench_.policy.get());
+    }
     return {};
   }
 
@@ -264,30 +256,50 @@ Result<void> make_bench_student(const DistillRecipe& recipe, Bench& bench, Disti
   return {};
 }
 
+// Where the student isn't made of the teacher, its layers stand for stretches of the teacher's of the same length.
+std::vector<std::int64_t> even_stretches(std::int64_t theirs, std::int64_t mine) {
+  std::vector<std::int64_t> out;
+  for (std::int64_t i = 0; i < mine; ++i) out.push_back(i * theirs / mine);
+  return out;
+}
+
 Result<Bench> open_bench(const DistillRecipe& recipe, const std::filesystem::path& output, int threads, DistillReport& report, const JobContext& job) {
   Bench bench;
-  RETORT_TRY(bench.teacher, open_model(recipe.teacher));
+  RETORT_TRY(bench.teacher, open_model(recipe.student.model.empty() ? recipe.teacher : recipe.student.model));
   RETORT_CHECK(check_models(recipe, bench.teacher, output));
-  report.teacher_parameters = bench.teacher.parameters();
-  report.teacher_bytes = bench.teacher.weight_bytes();
+  RETORT_TRY(bench.teachers, BenchTeachers::open(recipe, bench.teacher));
+  const bool taught = !bench.teachers.empty();
+  report.teacher_parameters = taught ? bench.teachers.first().parameters() : 0;
+  report.teacher_bytes = taught ? bench.teachers.first().weight_bytes() : 0;
   bench.pool = std::make_unique<kernels::ThreadPool>(threads);
-  RETORT_CHECK(read_training_data(recipe, bench, job));
+  RETORT_CHECK(read_training_data(recipe, bench, bench.teacher, job));
   RETORT_CHECK(make_bench_student(recipe, bench, report, job));
-  bench.asked = bench.data.digest;
+  report.stands_for = recipe.student.model.empty() || !taught ? report.kept : even_stretches(bench.teachers.first().config.layers, bench.student.config.layers);
   if (recipe.student.trim_vocabulary) RETORT_CHECK(trim(recipe, bench, job));
   if (recipe.student.trim_positions) {
     RETORT_TRY(bench.student, trim_positions(bench.student, recipe.data.max_tokens));
   }
   report.pieces = bench.student.config.vocabulary;
-  if (recipe.loss.needs_teacher()) {
-    RETORT_TRY(bench.teacher_parameters, Parameters::from_model(bench.teacher, true, *bench.pool));
-  }
+  if (recipe.loss.needs_teacher()) RETORT_CHECK(bench.teachers.load(*bench.pool));
+  RETORT_TRY(bench.models, bench.teachers.digest(bench.teacher, job));
   RETORT_TRY(bench.student_parameters, Parameters::from_model(bench.student, false, *bench.pool));
   report.examples = static_cast<std::int64_t>(bench.data.train.size());
   report.validation_examples = static_cast<std::int64_t>(bench.data.validation.size());
   report.duplicates = bench.data.duplicates;
   report.truncated = bench.data.truncated;
+  report.data = bench.data.report;
   return bench;
+}
+
+// Of the training labels that the teachers were asked about.
+void count_contradictions(const Bench& bench, const LossMix& mix, DistillReport& report) {
+  if (bench.student.graph.head != HeadKind::kSequenceLabels) return;
+  for (const TrainingExample& example : bench.data.train) {
+    const std::optional<std::int64_t> answer = example.label >= 0 ? bench.teachers.known_answer(example, mix) : std::nullopt;
+    if (!answer) continue;
+    ++report.asked;
+    report.contradicted = std::max<std::int64_t>(report.contradicted, 0) + (*answer != example.label);
+  }
 }
 
 }  // namespace
@@ -297,18 +309,19 @@ Result<DistillReport> distill(const DistillRecipe& recipe, const std::filesystem
   RETORT_CHECK(check_recipe(recipe));
   DistillReport report;
   RETORT_TRY(Bench bench, open_bench(recipe, output, threads, report, job));
-  std::filesystem::path cache;
-  if (bench.student.graph.head == HeadKind::kSequenceLabels && recipe.loss.logits.needs_teacher()) {
-    RETORT_TRY(cache, open_cache(recipe, bench, report, job));
-  }
-  if (options.measure_speed) {
+  const bool asks = recipe.loss.logits.needs_teacher() && !bench.teachers.empty();
+  if (asks) RETORT_CHECK(bench.teachers.open_answers(recipe, bench.student, bench.data, report.answers, job));
+  if (options.measure_speed && !bench.teachers.empty()) {
     std::vector<TrainingExample> texts(bench.timed().begin(), bench.timed().begin() + static_cast<std::ptrdiff_t>(std::min(kTimedTexts, bench.timed().size())));
     for (TrainingExample& text : texts)
-      if (!text.teacher_ids.empty()) text.ids = text.teacher_ids;
-    RETORT_TRY(report.teacher_speed, measure_speed(bench.teacher, texts, threads, job));
+      if (!text.teachers.empty() && !text.teachers.front().ids.empty()) text.ids = text.teachers.front().ids;
+    RETORT_TRY(report.teacher_speed, measure_speed(bench.teachers.first(), texts, threads, job));
   }
   const auto done = Chain(recipe, bench, report, output, options, job).run();
-  if (bench.cache) save_cache(bench, cache);
+  if (asks) {
+    bench.teachers.save_answers(report.answers);
+    count_contradictions(bench, recipe.loss, report);
+  }
   if (!done.ok()) return done.error();
   if (bench.packed) {
     RETORT_TRY(report.student, write_packed(bench.student, bench.student_parameters, *bench.packed, *packing_stage(recipe), output, job.with_progress({})));

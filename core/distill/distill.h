@@ -1,6 +1,7 @@
 // A whole distillation: teacher, student, data, training, the student's file.
 #pragma once
 
+#include "core/distill/bench_teachers.h"
 #include "core/distill/stage_figures.h"
 #include "core/distill/student.h"
 #include "core/distill/trainer.h"
@@ -28,8 +29,11 @@ struct DistillReport {
   std::uint64_t teacher_bytes = 0;         // of its weights as they are stored
   std::int64_t teacher_parameters = 0, pieces = 0;   // pieces of the student's vocabulary
   std::int64_t examples = 0, validation_examples = 0, duplicates = 0, truncated = 0;
-  std::uint64_t cache_bytes = 0;           // of the teacher's answers kept for the next student
-  std::size_t cache_known = 0;             // examples that an earlier run had asked for
+  std::vector<std::int64_t> stands_for;    // by layer of the student: the first of the teacher's layers that it stands for
+  DataReport data;
+  // Classifiers: training labels that the teacher contradicts, of those that it was asked about; -1: it was asked about none.
+  std::int64_t contradicted = -1, asked = 0;
+  AnswerReport answers;                    // of the teachers, kept for the next student
   std::filesystem::path curve;
 };
 

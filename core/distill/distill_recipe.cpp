@@ -19,6 +19,7 @@ constexpr std::array<std::string_view, 5> kChoices = {"even", "first", "first_la
 constexpr std::array<std::string_view, 3> kTypes = {"source", "f32", "f16"};
 constexpr std::array<std::string_view, 4> kStages = {"distill", "qat", "quantize", "repair"};
 constexpr double kRepairRate = 1e-3;   // factors and norms lie about 1, so they bear more than weights
+constexpr std::array<std::string_view, 2> kMixings = {"weights", "agreement"};
 constexpr std::array<std::string_view, 3> kDecays = {"constant", "linear", "cosine"};
 
 Error bad(std::string place, std::string expected, std::string found) {
@@ -93,6 +94,32 @@ Key kept_layers() {
     return {};
   };
   key.write = [](const DistillRecipe& recipe) { return ordered_json(recipe.student.kept); };
+  return key;
+}
+
+Key teacher_list() {
+  Key key{"", "teachers", nullptr, nullptr};
+  key.read = [](const json& value, DistillRecipe& recipe) -> Result<void> {
+    if (!value.is_array()) return bad("teachers", "a list of further teachers", value.dump().substr(0, 60));
+    for (const json& item : value) {
+      const std::string place = fmt::format("teachers[{}]", recipe.teachers.size());
+      if (!item.is_object() || !item.contains("model") || !item["model"].is_string()) return bad(place, "an object with a model", item.dump().substr(0, 60));
+      TeacherChoice teacher{.model = item["model"].get<std::string>()};
+      for (const auto& [name, part] : item.items()) {
+        if (name == "model") continue;
+        if (name != "weight") return bad(place + "." + name, "one of model, weight", "an unknown key");
+        if (!part.is_number() || !(part.get<double>() > 0 && part.get<double>() <= 1e6)) return bad(place + ".weight", "a number above 0", part.dump().substr(0, 60));
+        teacher.weight = part.get<double>();
+      }
+      recipe.teachers.push_back(std::move(teacher));
+    }
+    return {};
+  };
+  key.write = [](const DistillRecipe& recipe) {
+    ordered_json list = ordered_json::array();
+    for (const TeacherChoice& teacher : recipe.teachers) list.push_back({{"model", teacher.model.string()}, {"weight", teacher.weight}});
+    return list;
+  };
   return key;
 }
 
@@ -209,6 +236,22 @@ Result<void> check_stages(const std::vector<TrainStage>& stages) {
   return {};
 }
 
+// The keys of teachers and of what they are asked.
+Result<void> check_teachers(const DistillRecipe& recipe) {
+  const LossMix& loss = recipe.loss;
+  const bool asked = loss.logits.needs_teacher();
+  if (recipe.teacher.empty() && recipe.student.model.empty()) return bad("teacher", "a model, or student.model for text that a teacher wrote", "neither");
+  if (recipe.teacher.empty() && loss.features()) return bad("teacher", "a model, for losses on its states", "none");
+  if (!recipe.teachers.empty() && (recipe.teacher.empty() || !asked))
+    return bad("teachers", "a first teacher and a loss on its answers", recipe.teacher.empty() ? "no teacher" : "a loss without");
+  if (loss.by_agreement && recipe.teachers.empty()) return bad("mixing", "weights, with a single teacher", "agreement");
+  if (loss.top > 0 && !asked) return bad("loss.top", "a loss on the teacher's answers", "one without");
+  if ((loss.contradicted_weight != 1 || loss.contradicted_answer != 1) && (!asked || recipe.data.train.empty() || recipe.teacher.empty()))
+    return bad("data.contradicted_weight", "labels, and a loss on the teacher's answers", "one of them is missing");
+  if (recipe.on_policy.share > 0 && (!asked || recipe.teacher.empty())) return bad("on_policy.share", "a teacher and a loss on its answers", "one of them is missing");
+  return {};
+}
+
 // What is given must do something.
 Result<void> check_effect(const DistillRecipe& recipe) {
   const StudentDesign& student = recipe.student;
@@ -235,8 +278,11 @@ const std::vector<Key>& keys() {
   static const std::vector<Key> list = {
       text("", "name", [](const R& r) { return r.name; }, [](R& r, const std::string& v) { r.name = v; }),
       path("", "teacher", [](R& r) -> auto& { return r.teacher; }),
+      teacher_list(),
+      text("", "mixing", [](const R& r) { return kMixings[r.loss.by_agreement ? 1 : 0]; }, [](R& r, const std::string& v) { r.loss.by_agreement = v == "agreement"; }, kMixings),
       stage_list(),
       text("", "type", [](const R& r) { return r.type; }, [](R& r, const std::string& v) { r.type = v; }, kTypes),
+      path("student", "model", [](R& r) -> auto& { return r.student.model; }),
       number("student", "layers", [](R& r) -> auto& { return r.student.layers; }, 0, 10000),
       text("student", "choice", [](const R& r) { return kChoices[static_cast<std::size_t>(r.student.choice)]; },
            [](R& r, const std::string& v) {
@@ -256,17 +302,24 @@ const std::vector<Key>& keys() {
       number("data", "most_examples", [](R& r) -> auto& { return r.data.most_examples; }, 0, kMany),
       number("data", "context", [](R& r) -> auto& { return r.data.context; }, 2, 1e6),
       number("data", "max_tokens", [](R& r) -> auto& { return r.data.max_tokens; }, 2, 1e6),
+      number("data", "contradicted_weight", [](R& r) -> auto& { return r.loss.contradicted_weight; }, 0, 1),
+      number("data", "contradicted_answer", [](R& r) -> auto& { return r.loss.contradicted_answer; }, 0, 1),
       number("loss", "cross_entropy", [](R& r) -> auto& { return r.loss.logits.cross_entropy; }, 0, kMany),
       number("loss", "forward_kl", [](R& r) -> auto& { return r.loss.logits.forward_kl; }, 0, kMany),
       number("loss", "reverse_kl", [](R& r) -> auto& { return r.loss.logits.reverse_kl; }, 0, kMany),
       number("loss", "jensen_shannon", [](R& r) -> auto& { return r.loss.logits.jensen_shannon; }, 0, kMany),
       number("loss", "temperature", [](R& r) -> auto& { return r.loss.logits.temperature; }, 1, 20),
+      number("loss", "top", [](R& r) -> auto& { return r.loss.top; }, 0, 65535),
       number("loss", "hidden_mse", [](R& r) -> auto& { return r.loss.hidden_mse; }, 0, kMany),
       number("loss", "hidden_cosine", [](R& r) -> auto& { return r.loss.hidden_cosine; }, 0, kMany),
       number("loss", "attention", [](R& r) -> auto& { return r.loss.attention; }, 0, kMany),
       number("loss", "values", [](R& r) -> auto& { return r.loss.values; }, 0, kMany),
       number("loss", "rkd_distance", [](R& r) -> auto& { return r.loss.rkd_distance; }, 0, kMany),
       number("loss", "rkd_angle", [](R& r) -> auto& { return r.loss.rkd_angle; }, 0, kMany),
+      number("on_policy", "share", [](R& r) -> auto& { return r.on_policy.share; }, 0, 1),
+      number("on_policy", "tokens", [](R& r) -> auto& { return r.on_policy.tokens; }, 1, 1e6),
+      number("on_policy", "temperature", [](R& r) -> auto& { return r.on_policy.temperature; }, 0.01, 100),
+      number("cache", "megabytes", [](R& r) -> auto& { return r.cache_megabytes; }, 0, kMany),
       number("training", "epochs", [](R& r) -> auto& { return r.training.epochs; }, 0, kMany),
       number("training", "steps", [](R& r) -> auto& { return r.training.steps; }, 0, kMany),
       number("training", "batch", [](R& r) -> auto& { return r.training.batch; }, 1, 1e6),
@@ -335,7 +388,7 @@ std::string distill_recipe_to_json(const DistillRecipe& recipe) {
 Result<void> check_recipe(const DistillRecipe& recipe) {
   const LogitWeights& logits = recipe.loss.logits;
   if (logits.cross_entropy == 0 && !recipe.loss.needs_teacher()) return bad("loss", "at least one part above 0", "none");
-  if (recipe.teacher.empty()) return bad("teacher", "a model", "none");
+  RETORT_CHECK(check_teachers(recipe));
   if (recipe.data.train.empty() && recipe.data.unlabelled.empty()) return bad("data.train", "a file", "none");
   if (recipe.training.epochs <= 0 && recipe.training.steps <= 0) return bad("training.epochs", "epochs or steps above 0", "neither");
   if (recipe.data.train.empty() && !recipe.loss.needs_teacher())
@@ -379,6 +432,9 @@ Digest distill_recipe_digest(const DistillRecipe& recipe) {
   DistillRecipe plain = recipe;
   plain.name.clear();
   plain.teacher.clear();
+  for (TeacherChoice& teacher : plain.teachers) teacher.model.clear();
+  plain.student.model.clear();
+  plain.cache_megabytes = 0;   // where answers come from changes nothing
   plain.data.train.clear();
   plain.data.unlabelled.clear();
   plain.data.validation.clear();

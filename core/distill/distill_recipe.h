@@ -19,6 +19,7 @@ namespace retort::distill {
 enum class LayerChoice : std::uint8_t { kEven, kFirst, kFirstLast, kEverySecond, kImportance };
 
 struct StudentDesign {
+  std::filesystem::path model{};             // whose parts it is made of; empty: the teacher's
   std::int64_t layers = 0;                   // how many; 0: all (fine-tuning)
   LayerChoice choice = LayerChoice::kEven;
   std::vector<std::int64_t> kept{};            // or exactly these
@@ -34,6 +35,10 @@ struct LossMix {
   double hidden_mse = 0, hidden_cosine = 0;  // states after mapped layers
   double attention = 0, values = 0;          // attention maps of mapped layers, relations of the last layer's values
   double rkd_distance = 0, rkd_angle = 0;    // between the examples of a batch, on pooled or last states
+  bool by_agreement = false;                 // several teachers: each counts for what it gives the label, example by example
+  std::int64_t top = 0;                      // decoders: so many classes of a teacher's answer are kept, the rest as one; 0: all
+  // Classifiers: what an example counts for where the teacher contradicts its label, and what the teacher's answer does.
+  double contradicted_weight = 1, contradicted_answer = 1;
   bool features() const noexcept { return hidden_mse != 0 || hidden_cosine != 0 || attention != 0 || values != 0 || rkd_distance != 0 || rkd_angle != 0; }
   bool needs_teacher() const noexcept { return logits.needs_teacher() || features(); }
 };
@@ -61,6 +66,19 @@ struct DataPlan {
   std::int64_t max_tokens = 128;             // of one labelled example
 };
 
+// Texts that the student makes up itself, for the teacher to score (on_policy.h).
+struct OnPolicy {
+  double share = 0;                          // of the passes
+  std::int64_t tokens = 64;                  // at most so many after the prompt
+  double temperature = 1;
+};
+
+// A further teacher; the recipe's first counts 1.
+struct TeacherChoice {
+  std::filesystem::path model;
+  double weight = 1;
+};
+
 // distill: all weights train. qat: all weights train as the level rounds them (gradients go straight through). quantize: the
 // level rounds them. repair: codes stay; scales, norms and biases train, so the file keeps its size.
 enum class StageKind : std::uint8_t { kDistill, kQat, kQuantize, kRepair };
@@ -80,9 +98,12 @@ struct TrainStage {
 struct DistillRecipe {
   std::string name;
   std::filesystem::path teacher;
+  std::vector<TeacherChoice> teachers{};     // further ones
   StudentDesign student;
   DataPlan data;
   LossMix loss;
+  OnPolicy on_policy;
+  double cache_megabytes = 1024;             // of teachers' answers on the disk, all runs together; 0: none are kept
   TrainingPlan training;
   std::vector<TrainStage> stages{TrainStage{}};   // in this order
   std::string type = "source";               // element type of the file written: source, f32, f16

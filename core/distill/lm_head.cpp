@@ -51,14 +51,24 @@ Result<LogitLoss> LmHead::run(const HeadRequest& request, double scale, const Jo
   for (std::int64_t first = 0; first < rows; first += kRows) {
     RETORT_CHECK(job.check("head"));
     const std::int64_t tile = std::min(kRows, rows - first);
+    // Prompts have long stretches of rows that count nowhere.
+    const auto labels = request.labels.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(tile));
+    if (std::all_of(labels.begin(), labels.end(), [](std::int64_t label) { return label == kIgnoredLabel; })) continue;
     compute(request.student, first, tile, logits);
-    if (request.teacher) compute(*request.teacher, first, tile, teacher_logits_.as<float>());
+    const float* theirs = nullptr;
+    if (request.teacher) {
+      compute(*request.teacher, first, tile, teacher_logits_.as<float>());
+      theirs = teacher_logits_.as<float>();
+    } else if (request.teacher_tile) {
+      RETORT_TRY(const std::span<const float> given, request.teacher_tile(first, tile));
+      theirs = given.data();
+    }
     pool_.parallel_for(static_cast<std::size_t>(tile), [&](std::size_t r, int worker) {
       float* const scratch = scratch_.as<float>() + static_cast<std::size_t>(worker) * 3 * n;
       const std::size_t row = static_cast<std::size_t>(first) + r;
       TeacherRow teacher;
-      if (request.teacher) teacher.logits = {teacher_logits_.as<float>() + r * n, n};
-      else if (!request.teacher_rows.empty()) teacher = request.teacher_rows[row];
+      if (!request.teacher_rows.empty()) teacher = request.teacher_rows[row];
+      if (!teacher.known() && theirs) teacher.logits = {theirs + r * n, n};
       const double weight = (request.row_weights.empty() ? 1.0 : static_cast<double>(request.row_weights[row])) / count;
       const std::span<float> gradient(scratch + 2 * n, n), mine(logits + r * n, n);
       parts[r] = logit_row(request.weights, mine, teacher, request.labels[row], weight, gradient, {scratch, 2 * n});

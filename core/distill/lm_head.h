@@ -2,6 +2,7 @@
 // never exist at once.
 #pragma once
 
+#include <functional>
 #include <optional>
 
 #include "core/base/job.h"
@@ -27,7 +28,9 @@ struct HeadRequest {
   std::span<const float> row_weights{};           // by row; empty: all 1
   LogitWeights weights{};
   std::optional<HeadSide> teacher{};              // computed here
-  std::span<const TeacherRow> teacher_rows{};     // or known before, by row
+  // Or computed elsewhere: the teacher's logits of rows [first, first + rows), [rows, classes], valid until the next call.
+  std::function<Result<std::span<const float>>(std::int64_t first, std::int64_t rows)> teacher_tile{};
+  std::span<const TeacherRow> teacher_rows{};     // or known before, by row; goes before the others where it is known
 };
 
 // Room for the work, kept from call to call.

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "core/distill/losses.h"
 #include "kernels/dispatch/train_ops.h"
@@ -58,27 +59,47 @@ double jensen_shannon(const Tempered& p, double scale, std::span<float> gradient
   return of_student + of_teacher;
 }
 
-// Forward KL over the teacher's kept classes and the rest as one: for the rest, d/ds_i = p_i (1 - r_t / r_s).
-double kept_kl(const TeacherRow& teacher, std::span<const float> share, double scale, double inverse,
-               std::span<float> gradient) {
-  double loss = 0, teacher_rest = 1, student_rest = 1;
+// What one class adds to a divergence, and its slope for the student's probability c (up to a constant, which cancels).
+struct Part {
+  double loss, slope;
+};
+Part forward_part(double c, double t) { return {t > 0 ? t * std::log(t / c) : 0.0, -t / c}; }
+Part reverse_part(double c, double t) {
+  const double difference = std::log(c / std::max(t, 1e-37));
+  return {c * difference, difference};
+}
+Part middle_part(double c, double t) {
+  const double mean = 0.5 * (c + t), difference = 0.5 * std::log(c / mean);
+  return {c * difference + (t > 0 ? 0.5 * t * std::log(t / mean) : 0.0), difference};
+}
+
+// A divergence of the coarser distributions: the teacher's kept classes, then the rest as one. With g_j the slope of the
+// class that i belongs to, d/ds_i = p_i (g_j - Σ c g) / T.
+double kept_divergence(Part (*part)(double, double), const TeacherRow& teacher, std::span<const float> share, double scale,
+                       std::span<float> gradient) {
+  double loss = 0, mean_slope = 0, teacher_rest = 1, student_rest = 1;
+  const auto student = [&](std::size_t k) { return std::max(static_cast<double>(share[static_cast<std::size_t>(teacher.classes[k])]), 1e-37); };
+  const auto add = [&](double c, double t) {
+    const Part one = part(c, t);
+    loss += one.loss;
+    mean_slope += c * one.slope;
+    return one.slope;
+  };
   for (std::size_t k = 0; k < teacher.classes.size(); ++k) {
-    const double t = static_cast<double>(teacher.probabilities[k]);
-    const double s = std::max(static_cast<double>(share[static_cast<std::size_t>(teacher.classes[k])]), 1e-37);
-    if (t > 0) loss += t * (std::log(t) - std::log(s));
+    const double c = student(k), t = static_cast<double>(teacher.probabilities[k]);
+    add(c, t);
     teacher_rest -= t;
-    student_rest -= s;
+    student_rest -= c;
   }
   // What rounding leaves of a rest that is nothing must not be divided by.
-  teacher_rest = std::max(teacher_rest, 0.0);
-  student_rest = std::max(student_rest, 1e-7);
-  if (teacher_rest > 0) loss += teacher_rest * (std::log(teacher_rest) - std::log(student_rest));
-  const double ratio = teacher_rest / student_rest;
-  const float step = static_cast<float>(scale * inverse), rest = static_cast<float>(scale * inverse * (1 - ratio));
-  for (std::size_t i = 0; i < gradient.size(); ++i) gradient[i] += rest * share[i];
+  constexpr double kNothing = 1e-7;
+  const double rest = add(std::max(student_rest, kNothing), std::max(teacher_rest, kNothing));
+  const float outside = static_cast<float>(scale * (rest - mean_slope));
+  for (std::size_t i = 0; i < gradient.size(); ++i) gradient[i] += outside * share[i];
   for (std::size_t k = 0; k < teacher.classes.size(); ++k) {
     const auto i = static_cast<std::size_t>(teacher.classes[k]);
-    gradient[i] += (step - rest) * share[i] - step * teacher.probabilities[k];
+    const double slope = part(student(k), static_cast<double>(teacher.probabilities[k])).slope;
+    gradient[i] += static_cast<float>(scale * static_cast<double>(share[i]) * (slope - rest));
   }
   return loss;
 }
@@ -92,8 +113,14 @@ double divergences(const LogitWeights& weights, std::span<const float> student, 
   const double log_sum = ops.softmax_row(student.data(), static_cast<float>(inverse), student_share.data(), n);
   double sum = 0;
   if (teacher.logits.empty()) {
-    sum = square * kept_kl(teacher, student_share, weight * weights.forward_kl * square, inverse, gradient);
-    total += weights.forward_kl * sum;
+    const std::pair<double, Part (*)(double, double)> parts[] = {
+        {weights.forward_kl, forward_part}, {weights.reverse_kl, reverse_part}, {weights.jensen_shannon, middle_part}};
+    for (const auto& [part, run] : parts) {
+      if (part == 0) continue;
+      const double loss = square * kept_divergence(run, teacher, student_share, weight * part * square * inverse, gradient);
+      total += part * loss;
+      sum += loss;
+    }
     return sum;
   }
   const double teacher_sum = ops.softmax_row(teacher.logits.data(), static_cast<float>(inverse), teacher_share.data(), n);
@@ -128,8 +155,11 @@ LogitLoss logit_row(const LogitWeights& weights, std::span<const float> student,
     for (float& g : gradient) g *= scale;
     loss.total = weights.cross_entropy * loss.cross_entropy;
   }
-  if (weights.needs_teacher() && !(teacher.logits.empty() && teacher.classes.empty()))
-    loss.divergence = divergences(weights, student, teacher, weight, gradient, scratch, loss.total);
+  if (weights.needs_teacher() && teacher.known() && teacher.weight != 0) {
+    double divergence = 0;
+    loss.divergence = divergences(weights, student, teacher, weight * teacher.weight, gradient, scratch, divergence);
+    loss.total += teacher.weight * divergence;
+  }
   loss.total *= weight;
   loss.cross_entropy *= weight;
   loss.divergence *= weight;

@@ -41,11 +41,14 @@ struct TeacherRow {
   std::span<const float> logits{};             // all classes; or, when empty:
   std::span<const std::int32_t> classes{};     // the classes that are kept
   std::span<const float> probabilities{};      // theirs at the loss's temperature
+  double weight = 1;                           // what this answer counts for
+
+  bool known() const noexcept { return !logits.empty() || !classes.empty(); }
 };
 
 // One row of logits; `gradient` (as long as `student`) is written, times `weight`. `scratch`: 2 · student.size() floats.
-// A label of -1 means no label: cross-entropy is left out of that row. With kept classes only the forward KL is defined;
-// the student's other classes are taken together too, so the loss is that of the coarser distribution.
+// A label of -1 means no label: cross-entropy is left out of that row. With kept classes the student's other classes are
+// taken together too, so every divergence is that of the coarser distributions (never more than the full one).
 LogitLoss logit_row(const LogitWeights& weights, std::span<const float> student, const TeacherRow& teacher,
                     std::int64_t label, double weight, std::span<float> gradient, std::span<float> scratch);
 

@@ -19,7 +19,7 @@ Result<ValueId> answer_of(const Model& model, bool classifies) {
   for (const Node& node : model.graph.nodes)
     if (node.output == model.graph.logits && node.op == Op::kLinear) return node.inputs[0];
   return Error{.code = ErrorCode::kUnsupported, .place = model.config.architecture, .expected = "a model whose logits are a linear's",
-               .found = "another head", .next_step = "take another teacher"};
+               .found = "another head"};
 }
 
 // The last value of a layer and its attention node.
@@ -49,18 +49,23 @@ Error unlike(const char* what, std::int64_t mine, std::int64_t theirs) {
   return Error{.code = ErrorCode::kConflict, .place = what, .expected = fmt::format("the teacher's {}", theirs), .found = std::to_string(mine)};
 }
 
+std::int64_t likeliest(std::span<const float> logits) { return std::max_element(logits.begin(), logits.end()) - logits.begin(); }
+
 // What the answers to one labelled example say about student and teacher.
 void count_answers(std::span<const float> mine, std::span<const float> teacher, std::int64_t label, BatchLoss& out) {
   if (label < 0) return;
-  const std::int64_t answer = std::max_element(mine.begin(), mine.end()) - mine.begin();
-  ++out.labelled;
-  out.right += answer == label;
-  if (teacher.empty()) return;
-  const std::int64_t theirs = std::max_element(teacher.begin(), teacher.end()) - teacher.begin();
-  ++out.asked;
-  out.teacher_right += theirs == label;
-  out.agreed += answer == theirs;
-  out.repeated += answer == theirs && answer != label;
+  const std::int64_t answer = likeliest(mine);
+  AnswerCounts one{.labelled = 1, .right = answer == label};
+  if (!teacher.empty()) {
+    const std::int64_t theirs = likeliest(teacher);
+    one.asked = 1;
+    one.teacher_right = theirs == label;
+    one.agreed = answer == theirs;
+    one.repeated = answer == theirs && answer != label;
+  }
+  out.add(one);
+  out.classes.resize(mine.size());
+  out.classes[static_cast<std::size_t>(label)].add(one);
 }
 
 Batch batch_of(std::span<const TrainingExample* const> examples) {
@@ -69,17 +74,30 @@ Batch batch_of(std::span<const TrainingExample* const> examples) {
   return batch;
 }
 
-Batch teacher_batch_of(std::span<const TrainingExample* const> examples) {
-  Batch batch;
-  for (const TrainingExample* example : examples) batch.add(example->teacher_ids.empty() ? example->ids : example->teacher_ids);
-  return batch;
-}
-
 }  // namespace
 
-Result<std::unique_ptr<Objective>> Objective::make(const Model& student, Parameters& student_parameters, const Model* teacher,
-                                                   Parameters* teacher_parameters, std::span<const std::int64_t> kept,
-                                                   const LossMix& mix, bool recompute, kernels::ThreadPool& pool) {
+void AnswerCounts::add(const AnswerCounts& other) noexcept {
+  labelled += other.labelled;
+  right += other.right;
+  asked += other.asked;
+  teacher_right += other.teacher_right;
+  agreed += other.agreed;
+  repeated += other.repeated;
+}
+
+void BatchLoss::add_counts(const BatchLoss& other) {
+  add(other);
+  targets += other.targets;
+  contradicted += other.contradicted;
+  tokens += other.tokens;
+  sampled += other.sampled;
+  classes.resize(std::max(classes.size(), other.classes.size()));
+  for (std::size_t c = 0; c < other.classes.size(); ++c) classes[c].add(other.classes[c]);
+}
+
+Result<std::unique_ptr<Objective>> Objective::make(const Model& student, Parameters& student_parameters, std::span<const Teacher> teachers,
+                                                   std::span<const std::int64_t> kept, const LossMix& mix, bool recompute,
+                                                   kernels::ThreadPool& pool, AnswerCache* rows) {
   const HeadKind head = student.graph.head;
   if (head != HeadKind::kNextToken && head != HeadKind::kSequenceLabels)
     return Error{.code = ErrorCode::kUnsupported, .place = student.config.architecture, .expected = "a language model or a text classifier",
@@ -88,19 +106,7 @@ Result<std::unique_ptr<Objective>> Objective::make(const Model& student, Paramet
   out->classifies_ = head == HeadKind::kSequenceLabels;
   RETORT_TRY(const ValueId answer, answer_of(student, out->classifies_));
   out->my_outputs_.push_back(answer);
-  if (mix.needs_teacher() && teacher) {
-    if (teacher->graph.outputs() != student.graph.outputs()) return unlike("logits", student.graph.outputs(), teacher->graph.outputs());
-    out->teacher_ = teacher;
-    RETORT_TRY(const ValueId theirs, answer_of(*teacher, out->classifies_));
-    out->their_outputs_.push_back(theirs);
-    RETORT_CHECK(out->plan_features(*teacher, kept));
-    RETORT_TRY(out->teacher_session_, TrainSession::make(teacher->graph, teacher->config, *teacher_parameters,
-                                                         {.outputs = out->their_outputs_, .trainable = {}, .backward = false}, pool));
-    if (const Node* node = head_of(teacher->graph, out->teacher_session_->plan())) {
-      out->teacher_weight_ = &(*teacher_parameters)[static_cast<std::size_t>(node->weight)];
-      if (node->bias != kNoWeight) out->teacher_bias_ = &(*teacher_parameters)[static_cast<std::size_t>(node->bias)];
-    }
-  }
+  if (mix.needs_teacher() && !teachers.empty()) RETORT_CHECK(out->plan_teachers(teachers, kept, rows));
   RETORT_TRY(out->session_, TrainSession::make(student.graph, student.config, student_parameters,
                                                {.outputs = out->my_outputs_, .trainable = {}, .backward = true,
                                                 .padding = padding_token(*student.checkpoint), .recompute = recompute}, pool));
@@ -109,6 +115,13 @@ Result<std::unique_ptr<Objective>> Objective::make(const Model& student, Paramet
     if (node->bias != kNoWeight) out->head_bias_ = &student_parameters[static_cast<std::size_t>(node->bias)];
   }
   return out;
+}
+
+Result<void> Objective::plan_teachers(std::span<const Teacher> teachers, std::span<const std::int64_t> kept, AnswerCache* rows) {
+  RETORT_CHECK(plan_features(*teachers.front().model, kept));
+  const PanelOptions options{.temperature = mix_.logits.temperature, .by_agreement = mix_.by_agreement, .top = classifies_ ? 0 : mix_.top, .rows = rows};
+  RETORT_TRY(teachers_, TeacherPanel::make(student_, teachers, options, their_outputs_, pool_));
+  return {};
 }
 
 Result<Objective::Feature> Objective::layer_feature(Kind kind, const Model& teacher, std::int32_t mine, std::int32_t theirs) {
@@ -157,23 +170,44 @@ Result<void> Objective::plan_features(const Model& teacher, std::span<const std:
   return {};
 }
 
+// The teacher's answers by row, where they are known before the head runs: from the data, or kept.
+void Objective::take_rows(std::span<const TrainingExample* const> examples, BatchLoss& out) {
+  rows_.clear();
+  if (!mix_.logits.needs_teacher()) return;
+  std::size_t total = 0;
+  for (const TrainingExample* example : examples) total += example->ids.size();
+  if (teachers_ && teachers_->kept()) rows_.assign(teachers_->rows().begin(), teachers_->rows().end());
+  else rows_.resize(total);
+  std::size_t start = 0;
+  for (const TrainingExample* example : examples) {
+    for (const auto& [row, given] : example->given) rows_[start + static_cast<std::size_t>(row)] = given.view();
+    for (std::size_t t = 1; t < example->ids.size(); ++t)
+      if (example->learns(t) && ((teachers_ && !teachers_->kept()) || rows_[start + t - 1].known())) out.targets += static_cast<double>(example->weight);
+    start += example->ids.size();
+  }
+}
+
 Result<LogitLoss> Objective::token_loss(const Batch& batch, std::span<const TrainingExample* const> examples, bool train,
                                         double scale, BatchLoss& out, const JobContext& job) {
   std::vector<std::int64_t> labels;
   std::vector<float> weights;
-  for (std::size_t s = 0; s < examples.size(); ++s) {
-    const auto& ids = examples[s]->ids;
-    for (std::size_t t = 0; t < ids.size(); ++t) {
-      labels.push_back(t + 1 < ids.size() ? ids[t + 1] : kIgnoredLabel);
-      weights.push_back(examples[s]->weight);
-      if (t + 1 < ids.size()) out.count += static_cast<double>(examples[s]->weight);
+  for (const TrainingExample* example : examples) {
+    for (std::size_t t = 1; t <= example->ids.size(); ++t) {
+      const bool counts = t < example->ids.size() && example->learns(t);
+      // What the student made up is no label.
+      labels.push_back(!counts ? kIgnoredLabel : example->sampled ? -1 : example->ids[t]);
+      weights.push_back(example->weight);
+      if (counts) out.count += static_cast<double>(example->weight);
     }
   }
+  take_rows(examples, out);
   HeadRequest request{.student = {session_->value(0), head_weight_, head_bias_}};
   request.labels = labels;
   request.row_weights = weights;
   request.weights = mix_.logits;
-  if (teacher_ && mix_.logits.needs_teacher()) request.teacher = HeadSide{teacher_session_->value(0), teacher_weight_, teacher_bias_};
+  request.teacher_rows = rows_;
+  if (teachers_ && mix_.logits.needs_teacher() && !teachers_->kept())
+    request.teacher_tile = [this](std::int64_t first, std::int64_t rows) { return teachers_->tile(first, rows); };
   if (train) {
     request.weight = head_weight_;
     request.bias = head_bias_;
@@ -186,15 +220,31 @@ Result<LogitLoss> Objective::token_loss(const Batch& batch, std::span<const Trai
 Result<LogitLoss> Objective::class_loss(std::span<const TrainingExample* const> examples, bool train, double scale, BatchLoss& out) {
   const std::span<const float> logits = session_->value(0);
   const std::size_t classes = static_cast<std::size_t>(student_.graph.outputs());
-  std::vector<float> gradient(classes), scratch(2 * classes);
+  const bool asked = teachers_ && mix_.logits.needs_teacher();
+  std::vector<float> gradient(classes), scratch(2 * classes), answers;
+  // What an example counts for can depend on the teacher's answer.
+  std::vector<double> weights, answer_weights;
+  for (std::size_t s = 0; s < examples.size(); ++s) {
+    weights.push_back(static_cast<double>(examples[s]->weight));
+    answer_weights.push_back(1);
+    if (asked) {
+      const std::span<const float> answer = teachers_->answer(s);
+      answers.insert(answers.end(), answer.begin(), answer.end());
+      if (examples[s]->label >= 0 && likeliest(answer) != examples[s]->label) {
+        ++out.contradicted;
+        weights.back() *= mix_.contradicted_weight;
+        answer_weights.back() = mix_.contradicted_answer;
+      }
+    }
+    out.count += weights.back();
+  }
   LogitLoss sum;
-  for (const TrainingExample* example : examples) out.count += static_cast<double>(example->weight);
   for (std::size_t s = 0; s < examples.size(); ++s) {
     const std::span<const float> mine = logits.subspan(s * classes, classes);
-    TeacherRow teacher;
-    if (mix_.logits.needs_teacher() && teacher_)
-      teacher.logits = cache_ ? cache_->of(examples[s]) : teacher_session_->value(0).subspan(s * classes, classes);
-    sum += logit_row(mix_.logits, mine, teacher, examples[s]->label, static_cast<double>(examples[s]->weight) / std::max(out.count, 1e-12), gradient, scratch);
+    TeacherRow teacher{.weight = answer_weights[s]};
+    if (asked) teacher.logits = std::span<const float>(answers).subspan(s * classes, classes);
+    out.targets += asked ? weights[s] : 0;
+    sum += logit_row(mix_.logits, mine, teacher, examples[s]->label, weights[s] / std::max(out.count, 1e-12), gradient, scratch);
     count_answers(mine, teacher.logits, examples[s]->label, out);
     if (!train) continue;
     const std::span<float> to = session_->gradient(0).subspan(s * classes, classes);
@@ -206,20 +256,19 @@ Result<LogitLoss> Objective::class_loss(std::span<const TrainingExample* const> 
 double Objective::relation_feature(const Feature& f, const Batch& batch, double factor, bool train) {
   const bool values = f.kind == Kind::kValues;
   double loss = 0;
-  const auto side = [&](TrainSession& session, const std::size_t (&at)[2], std::int64_t heads, std::int64_t kv_heads, std::int64_t start, bool gradients) {
+  const auto relation = [&](std::span<const float> x, std::span<const float> y, std::int64_t heads, std::int64_t kv_heads, std::int64_t start) {
     const std::int64_t rows = batch.tokens();
-    const std::int64_t a = static_cast<std::int64_t>(session.value(at[0]).size()) / rows, b = static_cast<std::int64_t>(session.value(at[1]).size()) / rows;
-    Relation r{session.value(at[0]).data() + start * a, session.value(at[1]).data() + start * b, a, b, values ? a / kv_heads : a / heads};
-    if (gradients) {
-      r.da = session.gradient(at[0]).data() + start * a;
-      r.db = session.gradient(at[1]).data() + start * b;
-    }
-    return r;
+    const std::int64_t a = static_cast<std::int64_t>(x.size()) / rows, b = static_cast<std::int64_t>(y.size()) / rows;
+    return Relation{x.data() + start * a, y.data() + start * b, a, b, values ? a / kv_heads : a / heads};
   };
   for (std::size_t s = 0; s + 1 < batch.starts.size(); ++s) {
     const std::int64_t start = batch.starts[s], tokens = batch.starts[s + 1] - start;
-    const Relation mine = side(*session_, f.mine, f.my_heads, f.my_kv_heads, start, train);
-    const Relation theirs = side(*teacher_session_, f.theirs, f.their_heads, f.their_kv_heads, start, false);
+    Relation mine = relation(session_->value(f.mine[0]), session_->value(f.mine[1]), f.my_heads, f.my_kv_heads, start);
+    if (train) {
+      mine.da = session_->gradient(f.mine[0]).data() + start * mine.a_stride;
+      mine.db = session_->gradient(f.mine[1]).data() + start * mine.b_stride;
+    }
+    const Relation theirs = relation(teachers_->state(f.theirs[0]), teachers_->state(f.theirs[1]), f.their_heads, f.their_kv_heads, start);
     loss += relation_kl(mine, theirs, tokens, values ? f.my_kv_heads : f.my_heads, values ? 1 : f.my_heads / f.my_kv_heads,
                         values ? 1 : f.their_heads / f.their_kv_heads, f.causal, factor / static_cast<double>(batch.sequences()));
   }
@@ -236,7 +285,7 @@ Result<double> Objective::feature_loss(const Feature& f, const Batch& batch, boo
   };
   const double parts = static_cast<double>(std::count_if(features_.begin(), features_.end(), [&](const Feature& other) { return other.kind == f.kind; }));
   double loss = 0;
-  const std::span<const float> mine = session_->value(f.mine[0]), theirs = teacher_session_->value(f.theirs[0]);
+  const std::span<const float> mine = session_->value(f.mine[0]), theirs = teachers_->state(f.theirs[0]);
   const std::int64_t width = static_cast<std::int64_t>(mine.size()) / batch.tokens();
   if (f.kind == Kind::kHidden) {
     if (mix_.hidden_mse != 0) loss += hidden_mse(mine, theirs, width, {}, scale * mix_.hidden_mse / parts, gradient(f.mine[0]));
@@ -263,29 +312,18 @@ Result<double> Objective::feature_loss(const Feature& f, const Batch& batch, boo
   return loss / scale;
 }
 
-// Features need the teacher's states every time; for logits alone it is asked for the examples that aren't known yet.
-Result<void> Objective::ask_teacher(std::span<const TrainingExample* const> examples, const JobContext& job) {
-  if (!teacher_) return {};
-  if (!cache_ || !features_.empty()) RETORT_CHECK(teacher_session_->forward(teacher_batch_of(examples), job));
-  if (!cache_) return {};
-  std::vector<const TrainingExample*> unknown;
-  for (const TrainingExample* example : examples)
-    if (cache_->of(example).empty()) unknown.push_back(example);
-  if (unknown.empty()) return {};
-  const bool whole = !features_.empty();   // the pass above has their logits
-  if (!whole) RETORT_CHECK(teacher_session_->forward(teacher_batch_of(unknown), job));
-  const std::span<const float> logits = teacher_session_->value(0);
-  const auto classes = static_cast<std::size_t>(student_.graph.outputs());
-  const std::span<const TrainingExample* const> asked = whole ? examples : std::span<const TrainingExample* const>(unknown);
-  for (std::size_t i = 0; i < asked.size(); ++i) cache_->set(asked[i], logits.subspan(i * classes, classes));
-  return {};
-}
-
-Result<BatchLoss> Objective::run(std::span<const TrainingExample* const> examples, bool train, double scale, const JobContext& job) {
-  const Batch batch = batch_of(examples);
+Result<BatchLoss> Objective::run(std::span<const TrainingExample* const> given, bool train, double scale, const JobContext& job) {
+  std::vector<const TrainingExample*> examples(given.begin(), given.end());
   BatchLoss out;
+  // Texts that the student makes up live as long as the pass.
+  std::vector<TrainingExample> made_up;
+  if (train && policy_) {
+    RETORT_TRY(made_up, policy_->sample(examples, pass_, job));
+    for (const TrainingExample& example : made_up) out.sampled += static_cast<std::int64_t>(example.ids.size()) - example.prompt;
+  }
+  const Batch batch = batch_of(examples);
   RETORT_CHECK(session_->forward(batch, job));
-  RETORT_CHECK(ask_teacher(examples, job));
+  if (teachers_) RETORT_CHECK(teachers_->ask(examples, job));
   RETORT_TRY(const LogitLoss logits, classifies_ ? class_loss(examples, train, scale, out) : token_loss(batch, examples, train, scale, out, job));
   out.tokens = batch.tokens();
   out.loss = logits.total;
@@ -303,7 +341,7 @@ Result<BatchLoss> Objective::run(std::span<const TrainingExample* const> example
 }
 
 std::uint64_t Objective::work_bytes() const noexcept {
-  return session_->work_bytes() + (teacher_session_ ? teacher_session_->work_bytes() : 0);
+  return session_->work_bytes() + (teachers_ ? teachers_->work_bytes() : 0);
 }
 
 }  // namespace retort::distill

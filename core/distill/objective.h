@@ -7,38 +7,50 @@
 
 #include "core/distill/distill_recipe.h"
 #include "core/distill/lm_head.h"
-#include "core/distill/teacher_cache.h"
+#include "core/distill/on_policy.h"
+#include "core/distill/teachers.h"
 #include "core/distill/train_session.h"
 #include "core/distill/training_data.h"
 
 namespace retort::distill {
 
-// The sums of a batch; divide by `count`.
-struct BatchLoss {
-  double loss = 0;            // what is trained, features included, as a mean
-  double cross_entropy = 0, divergence = 0, features = 0;   // means of the parts
-  double count = 0;           // rows that counted
-  std::int64_t right = 0, labelled = 0;   // classifiers: answers like the label
+// What the answers to labelled examples say about student and teacher, of one class or of all.
+struct AnswerCounts {
+  std::int64_t labelled = 0, right = 0;   // answers like the label
   // Of the labelled ones that the teacher was asked about: its answers like the label, the student's like the teacher's,
   // and the student's mistakes that are the teacher's too.
   std::int64_t asked = 0, teacher_right = 0, agreed = 0, repeated = 0;
+  void add(const AnswerCounts& other) noexcept;
+};
+
+// The sums of a batch; divide by `count`.
+struct BatchLoss : AnswerCounts {
+  double loss = 0;            // what is trained, features included, as a mean
+  double cross_entropy = 0, divergence = 0, features = 0;   // means of the parts
+  double count = 0;           // rows that counted
+  double targets = 0;         // of the rows that counted: those with an answer of the teacher
+  std::int64_t contradicted = 0;          // classifiers: examples whose label the teacher contradicts
+  std::vector<AnswerCounts> classes{};    // classifiers: by label
   std::int64_t tokens = 0;
+  std::int64_t sampled = 0;   // of them: made up by the student
+  void add_counts(const BatchLoss& other);
 };
 
 class Objective {
  public:
-  // The models must outlive the objective; `teacher` may be null when the mix needs none.
-  // Errors: kUnsupported (a model that answers neither for tokens nor for sequences; a feature that the models lack),
-  // kConflict (different vocabularies or classes).
-  static Result<std::unique_ptr<Objective>> make(const Model& student, Parameters& student_parameters, const Model* teacher,
-                                                 Parameters* teacher_parameters, std::span<const std::int64_t> kept,
-                                                 const LossMix& mix, bool recompute, kernels::ThreadPool& pool);
+  // The models must outlive the objective; without teachers the mix needs none, or the data has their answers. `rows`: where
+  // a decoder's answers are kept. Errors: kUnsupported (a model that answers neither for tokens nor for sequences; a feature
+  // that the models lack), kConflict (different vocabularies or classes).
+  static Result<std::unique_ptr<Objective>> make(const Model& student, Parameters& student_parameters, std::span<const Teacher> teachers,
+                                                 std::span<const std::int64_t> kept, const LossMix& mix, bool recompute,
+                                                 kernels::ThreadPool& pool, AnswerCache* rows = nullptr);
 
   bool classifies() const noexcept { return classifies_; }
   // Forward, loss and, with `train`, backward: gradients of the mean times `scale` are added. Errors: kNonFinite, kCanceled, kOutOfMemory.
   Result<BatchLoss> run(std::span<const TrainingExample* const> examples, bool train, double scale, const JobContext& job);
-  // With a cache the teacher's logits are asked for once an example. Null: forget it.
-  void use_cache(TeacherCache* cache) noexcept { cache_ = cache; }
+  // What a training pass does next depends on its number: with a policy, whether the student makes up the texts.
+  void at(std::uint64_t pass) noexcept { pass_ = pass; }
+  void use_policy(PolicySampler* policy) noexcept { policy_ = policy; }
   std::uint64_t work_bytes() const noexcept;
 
  private:
@@ -59,7 +71,8 @@ class Objective {
   Result<LogitLoss> token_loss(const Batch& batch, std::span<const TrainingExample* const> examples, bool train, double scale,
                                BatchLoss& out, const JobContext& job);
   Result<LogitLoss> class_loss(std::span<const TrainingExample* const> examples, bool train, double scale, BatchLoss& out);
-  Result<void> ask_teacher(std::span<const TrainingExample* const> examples, const JobContext& job);
+  Result<void> plan_teachers(std::span<const Teacher> teachers, std::span<const std::int64_t> kept, AnswerCache* rows);
+  void take_rows(std::span<const TrainingExample* const> examples, BatchLoss& out);
   Result<double> feature_loss(const Feature& feature, const Batch& batch, bool train, double scale);
   double relation_feature(const Feature& feature, const Batch& batch, double factor, bool train);
 
@@ -70,12 +83,13 @@ class Objective {
   LmHead head_;
   bool classifies_ = false;
   Parameter *head_weight_ = nullptr, *head_bias_ = nullptr;
-  const Model* teacher_ = nullptr;
-  const Parameter *teacher_weight_ = nullptr, *teacher_bias_ = nullptr;
-  std::unique_ptr<TrainSession> session_, teacher_session_;
+  std::unique_ptr<TeacherPanel> teachers_;
+  std::unique_ptr<TrainSession> session_;
   std::vector<ValueId> my_outputs_, their_outputs_;
   std::vector<Feature> features_;
-  TeacherCache* cache_ = nullptr;
+  std::vector<TeacherRow> rows_;       // what is known before the head runs
+  PolicySampler* policy_ = nullptr;
+  std::uint64_t pass_ = 0;
 };
 
 }  // namespace retort::distill

@@ -24,13 +24,7 @@ void add_weighted(BatchLoss& sum, const BatchLoss& part) {
   sum.divergence += part.divergence * part.count;
   sum.features += part.features * part.count;
   sum.count += part.count;
-  sum.right += part.right;
-  sum.labelled += part.labelled;
-  sum.asked += part.asked;
-  sum.teacher_right += part.teacher_right;
-  sum.agreed += part.agreed;
-  sum.repeated += part.repeated;
-  sum.tokens += part.tokens;
+  sum.add_counts(part);
 }
 
 BatchLoss mean_of(BatchLoss sum) {
@@ -59,6 +53,7 @@ std::string curve_line(const CurvePoint& point) {
   if (point.loss.features != 0) line[prefix + "features"] = point.loss.features;
   if (point.loss.labelled > 0)
     line[prefix + "accuracy"] = static_cast<double>(point.loss.right) / static_cast<double>(point.loss.labelled);
+  if (point.loss.sampled > 0) line["sampled_tokens"] = point.loss.sampled;
   if (!point.validation) {
     line["rate"] = point.rate;
     line["gradient_norm"] = point.norm;
@@ -181,6 +176,7 @@ Result<CurvePoint> Trainer::take_step(const JobContext& job) {
   for (std::int64_t pass = 0; pass < plan_.accumulate; ++pass) {
     batch.clear();
     for (std::int64_t i = 0; i < plan_.batch; ++i) batch.push_back(example_at((state_.step * plan_.accumulate + pass) * plan_.batch + i));
+    objective_.at(static_cast<std::uint64_t>(state_.step * plan_.accumulate + pass));
     auto loss = objective_.run(batch, true, 1.0 / static_cast<double>(plan_.accumulate), job);
     if (!loss.ok() && loss.error().code == ErrorCode::kNonFinite) {
       Error error = loss.error();

@@ -156,20 +156,20 @@ class DistillTest : public QObject {
       for (const char* form : {"Text {} a", "text  {}   A "}) lines += nlohmann::json{{"text", fmt::format(fmt::runtime(form), i)}, {"label", i % 2}}.dump() + "\n";
     must(write_text_file(plan.train, lines));
     const Model teacher = must(open_model(path("teacher")));
-    const TrainingData data = must(read_labelled(plan, 1, *teacher.tokenizer, 2, {}));
+    const TrainingData data = must(read_labelled(plan, 1, {.student = text_side(teacher)}, 2, {}));
     QCOMPARE(data.duplicates, 200);
     QCOMPARE(data.train.size() + data.validation.size(), std::size_t{200});
     QVERIFY(data.validation.size() > 35 && data.validation.size() < 85);
-    const TrainingData again = must(read_labelled(plan, 1, *teacher.tokenizer, 2, {}));
+    const TrainingData again = must(read_labelled(plan, 1, {.student = text_side(teacher)}, 2, {}));
     QVERIFY(again.digest == data.digest);
-    QVERIFY(must(read_labelled(plan, 2, *teacher.tokenizer, 2, {})).digest != data.digest);
+    QVERIFY(must(read_labelled(plan, 2, {.student = text_side(teacher)}, 2, {})).digest != data.digest);
 
     plan.most_examples = 10;
-    QCOMPARE(must(read_labelled(plan, 1, *teacher.tokenizer, 2, {})).train.size(), std::size_t{10});
+    QCOMPARE(must(read_labelled(plan, 1, {.student = text_side(teacher)}, 2, {})).train.size(), std::size_t{10});
     plan.most_examples = 0;
-    QCOMPARE(read_labelled(plan, 1, *teacher.tokenizer, 1, {}).error().code, ErrorCode::kBadData);   // a label outside the classes
+    QCOMPARE(read_labelled(plan, 1, {.student = text_side(teacher)}, 1, {}).error().code, ErrorCode::kBadData);   // a label outside the classes
     must(write_text_file(plan.train, R"({"text": "one", "label": 0})" "\n"));
-    QCOMPARE(read_labelled(plan, 1, *teacher.tokenizer, 2, {}).error().code, ErrorCode::kBadData);   // an empty split
+    QCOMPARE(read_labelled(plan, 1, {.student = text_side(teacher)}, 2, {}).error().code, ErrorCode::kBadData);   // an empty split
   }
 
   void recipes() {

@@ -89,21 +89,29 @@ class LossesTest : public QObject {
   void kept_classes() {
     const std::size_t n = 12;
     const auto student = random_floats(n, 3, 2), teacher = random_floats(n, 4, 2);
-    const LogitWeights weights{.forward_kl = 1, .temperature = 2};
     std::vector<float> share(n), scratch(2 * n), gradient(n), whole(n);
     kernels::train_ops()->softmax_row(teacher.data(), 0.5f, share.data(), n);
     std::vector<std::int32_t> classes(n);
     for (std::size_t i = 0; i < n; ++i) classes[i] = static_cast<std::int32_t>(n - 1 - i);
     std::vector<float> kept(n);
     for (std::size_t i = 0; i < n; ++i) kept[i] = share[static_cast<std::size_t>(classes[i])];
-    const double all = logit_row(weights, student, {.logits = {}, .classes = classes, .probabilities = kept}, -1, 1, gradient, scratch).total;
-    const double full = logit_row(weights, student, {.logits = teacher, .classes = {}, .probabilities = {}}, -1, 1, whole, scratch).total;
-    QVERIFY(near(all, full, 1e-5, "all classes kept"));
-    QVERIFY(near(largest_difference(gradient, whole), 0, 1e-5, "their gradient"));
     const std::span<const std::int32_t> some(classes.data(), 3);
-    QVERIFY(gradient_holds(student, [&](const std::vector<float>& x, std::vector<float>& g) {
-      return logit_row(weights, x, {.logits = {}, .classes = some, .probabilities = std::span(kept).first(3)}, -1, 1, g, scratch).total;
-    }, "three classes kept"));
+    for (const LogitWeights& weights : {LogitWeights{.forward_kl = 1, .temperature = 2}, LogitWeights{.reverse_kl = 1, .temperature = 2},
+                                        LogitWeights{.jensen_shannon = 1, .temperature = 2}}) {
+      const TeacherRow coarse{.logits = {}, .classes = some, .probabilities = std::span(kept).first(3)};
+      const double all = logit_row(weights, student, {.logits = {}, .classes = classes, .probabilities = kept}, -1, 1, gradient, scratch).total;
+      const double full = logit_row(weights, student, {.logits = teacher, .classes = {}, .probabilities = {}}, -1, 1, whole, scratch).total;
+      QVERIFY(near(all, full, 1e-5, "all classes kept"));
+      QVERIFY(near(largest_difference(gradient, whole), 0, 1e-5, "their gradient"));
+      QVERIFY(logit_row(weights, student, coarse, -1, 1, gradient, scratch).total < full);
+      QVERIFY(gradient_holds(student, [&](const std::vector<float>& x, std::vector<float>& g) {
+        return logit_row(weights, x, coarse, -1, 1, g, scratch).total;
+      }, "three classes kept"));
+      // What the answer counts for.
+      QVERIFY(gradient_holds(student, [&](const std::vector<float>& x, std::vector<float>& g) {
+        return logit_row(weights, x, {.logits = teacher, .classes = {}, .probabilities = {}, .weight = 0.3}, -1, 1, g, scratch).total;
+      }, "an answer that counts less"));
+    }
   }
 
   void hidden_states() {

@@ -122,8 +122,9 @@ class PackedTest : public QObject {
     kernels::ThreadPool pool(1);
     Parameters mine = must(Parameters::from_model(back, false, pool)), theirs = must(Parameters::from_model(teacher, true, pool));
     const std::vector<std::int64_t> kept = {0, 1};
-    auto objective = must(Objective::make(back, mine, &teacher, &theirs, kept, recipe.loss, false, pool));
-    const TrainingData data = must(read_text(recipe.data, recipe.training.seed, *teacher.tokenizer, {}));
+    const distill::Teacher teachers[] = {{.model = &teacher, .parameters = &theirs}};
+    auto objective = must(Objective::make(back, mine, teachers, kept, recipe.loss, false, pool));
+    const TrainingData data = must(read_text(recipe.data, recipe.training.seed, {.student = text_side(teacher)}, back.graph.outputs(), {}));
     const BatchLoss loss = must(validate(*objective, data.validation, 8, {}));
     QVERIFY(report.stages.back().after);
     QVERIFY(near(loss.loss, report.stages.back().after->loss, 1e-3 * loss.loss + 1e-5, "loss"));

@@ -72,7 +72,8 @@ class PredictTest : public QObject {
     const Model student = must(make_student(teacher, kept));
     kernels::ThreadPool pool(1);
     Parameters mine = must(Parameters::from_model(student, false, pool)), theirs = must(Parameters::from_model(teacher, false, pool));
-    auto objective = must(Objective::make(student, mine, &teacher, &theirs, kept, recipe.loss, false, pool));
+    const distill::Teacher teachers[] = {{.model = &teacher, .parameters = &theirs}};
+    auto objective = must(Objective::make(student, mine, teachers, kept, recipe.loss, false, pool));
     must(mine.make_gradients());
     TrainingExample example{.ids = std::vector<TokenId>(static_cast<std::size_t>(recipe.data.context), 3)};
     const std::vector<const TrainingExample*> batch(static_cast<std::size_t>(recipe.training.batch), &example);

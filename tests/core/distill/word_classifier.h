@@ -7,16 +7,30 @@
 #include <nlohmann/json.hpp>
 
 #include "core/base/files.h"
+#include "core/formats/writers.h"
 #include "vectors.h"
 
 namespace retort::vectors {
 
 inline std::string word(int i) { return std::string("w") + static_cast<char>('a' + i / 26) + static_cast<char>('a' + i % 26) + "ord"; }
 
-inline void write_word_classifier(const std::filesystem::path& folder) {
+// `noise` is added to every weight, so that several teachers differ.
+inline void write_word_classifier(const std::filesystem::path& folder, float noise = 0) {
   const std::filesystem::path from = std::filesystem::path(RETORT_TEST_DATA) / "models/electra";
   std::filesystem::create_directories(folder);
-  for (const char* name : {"config.json", "model.safetensors"}) std::filesystem::copy_file(from / name, folder / name);
+  std::filesystem::copy_file(from / "config.json", folder / "config.json");
+  const auto source = must(open_safetensors(from / "model.safetensors"));
+  std::vector<std::vector<float>> values;
+  std::vector<TensorToWrite> tensors;
+  for (const TensorEntry& tensor : source->tensors) {
+    std::vector<float> own(static_cast<std::size_t>(tensor.elements()));
+    tensor.decode_rows(0, tensor.rows(), own.data());
+    const auto random = random_floats(own.size(), static_cast<std::uint32_t>(tensors.size()), std::max(noise, 1e-9f));
+    for (std::size_t i = 0; i < own.size(); ++i) own[i] += noise > 0 ? random[i] : 0.0f;
+    values.push_back(std::move(own));
+    tensors.push_back({tensor.name, tensor.shape, TensorType::kF32, [&values, at = values.size() - 1] { return Result<std::span<const std::byte>>(std::as_bytes(std::span(values[at]))); }});
+  }
+  must(write_safetensors(folder / "model.safetensors", tensors, {}));
   nlohmann::ordered_json vocabulary;
   for (const char* piece : {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"}) vocabulary[piece] = vocabulary.size();
   for (const char* prefix : {"", "##"})
