@@ -87,8 +87,7 @@ void MainWindow::buildFrame() {
   addToolBar(Qt::LeftToolBarArea, bar_with(m_rail, QStringLiteral("pages"), this));
 
   auto* center = new QWidget;
-  center->setObjectName(QStringLiteral("page"));
-  center->setAttribute(Qt::WA_StyledBackground);
+  fillWithSurface(center);   // once for all pages: one that fills itself is painted twice when it comes to the front
   auto* column = new QVBoxLayout(center);
   column->setContentsMargins(0, 0, 0, 0);
   column->setSpacing(0);
@@ -253,8 +252,6 @@ void MainWindow::showPageAt(int index) {
   const auto at = static_cast<std::size_t>(index);
   if (!m_made[at]) {
     Page* page = m_pages[at].make(*m_services, m_stack);
-    page->setObjectName(QStringLiteral("page"));
-    page->setAttribute(Qt::WA_StyledBackground);
     page->setAccessibleName(m_pages[at].title);
     m_made[at] = page;
     m_stack->addWidget(page);

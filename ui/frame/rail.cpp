@@ -6,6 +6,7 @@
 #include <QVBoxLayout>
 
 #include "ui/theme.h"
+#include "ui/widgets/line_text.h"
 
 namespace retort::ui {
 namespace {
@@ -72,6 +73,8 @@ RailButton::RailButton(const QString& title, const QString& icon, const QString&
 }
 
 void RailButton::setStatus(const PageStatus& status) {
+  if (m_shown && status.state == m_status.state && status.why == m_status.why) return;   // a run reports ten times a second
+  m_shown = true;
   m_status = status;
   setAccessibleName(QStringLiteral("%1, %2").arg(text(), state_name(status.state)));
   setAccessibleDescription(status.why);
@@ -99,9 +102,8 @@ void RailButton::paintEvent(QPaintEvent*) {
   const QColor ink = color(isChecked() ? Role::Accent : Role::Muted);
   const QPixmap icon = Theme::instance().pixmap(m_icon, ink, 18, devicePixelRatioF());
   painter.drawPixmap(QPointF(frame.left() + kGap, frame.center().y() - 9), icon);
-  painter.setFont(Theme::instance().font(Theme::Size::Body, isChecked()));
   painter.setPen(color(Role::Text));
-  painter.drawText(frame.adjusted(34, 0, -20, 0), Qt::AlignVCenter | Qt::AlignLeft, text());
+  drawLine(painter, Theme::instance().font(Theme::Size::Body, isChecked()), frame.adjusted(34, 0, -20, 0), Qt::AlignVCenter | Qt::AlignLeft, text());
   paint_state(painter, m_status.state, QPointF(frame.right() - 12, frame.center().y()));
 }
 

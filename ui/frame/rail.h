@@ -24,6 +24,7 @@ class RailButton : public QAbstractButton {
  private:
   QString m_icon, m_key;
   PageStatus m_status;
+  bool m_shown = false;   // has a status
 };
 
 class Rail : public QWidget {

@@ -52,8 +52,6 @@ QPushButton* recent_row(const QString& path) {
 }  // namespace
 
 StartPage::StartPage(QWidget* parent) : QWidget(parent) {
-  setObjectName(QStringLiteral("page"));
-  setAttribute(Qt::WA_StyledBackground);
   setAcceptDrops(true);
   auto* outer = new QHBoxLayout(this);
   outer->addStretch(1);

@@ -24,6 +24,26 @@ void repolish(QWidget* widget) {
   widget->style()->polish(widget);
 }
 
+// Text that can be selected has a document of its own, which costs three times as much to paint: only a label that is
+// clicked gets one, until the keyboard leaves it.
+class Label : public QLabel {
+ public:
+  using QLabel::QLabel;
+
+ protected:
+  void mousePressEvent(QMouseEvent* event) override {
+    if (textInteractionFlags() == kIdle) setTextInteractionFlags(Qt::TextSelectableByMouse);
+    QLabel::mousePressEvent(event);
+  }
+  void focusOutEvent(QFocusEvent* event) override {
+    QLabel::focusOutEvent(event);
+    if (!hasSelectedText() && event->reason() != Qt::PopupFocusReason && textInteractionFlags() == Qt::TextSelectableByMouse) setTextInteractionFlags(kIdle);
+  }
+
+ private:
+  static constexpr Qt::TextInteractionFlags kIdle = Qt::LinksAccessibleByMouse;   // QLabel's own
+};
+
 }  // namespace
 
 void setTone(QWidget* widget, Tone tone) {
@@ -41,9 +61,8 @@ void setTextOf(QLabel* label, const QString& text) {
 }
 
 QLabel* makeLabel(const QString& text, Tone tone, Theme::Size size, bool emphasis, QWidget* parent) {
-  auto* label = new QLabel(text, parent);
+  auto* label = new Label(text, parent);
   label->setFont(Theme::instance().font(size, emphasis));
-  label->setTextInteractionFlags(Qt::TextSelectableByMouse);
   if (tone != Tone::Normal) setTone(label, tone);
   return label;
 }
@@ -52,6 +71,19 @@ QLabel* makeHeading(const QString& text, QWidget* parent) {
   QLabel* label = makeLabel(text, Tone::Normal, Theme::Size::Body, true, parent);
   label->setTextInteractionFlags(Qt::NoTextInteraction);
   return label;
+}
+
+void fillWithSurface(QWidget* widget) {
+  // The window's palette doesn't reach everything below a style sheet once it changes.
+  const auto refresh = [widget] {
+    QPalette palette = widget->palette();
+    palette.setColor(QPalette::Base, color(Role::Surface));
+    widget->setPalette(palette);
+  };
+  refresh();
+  QObject::connect(&Theme::instance(), &Theme::changed, widget, refresh);
+  widget->setBackgroundRole(QPalette::Base);
+  widget->setAutoFillBackground(true);
 }
 
 QFrame* makeLine(Qt::Orientation orientation, QWidget* parent) {

@@ -9,8 +9,10 @@
 #include <QPainter>
 #include <QToolTip>
 #include <algorithm>
+#include <cmath>
 
 #include "ui/theme.h"
+#include "ui/widgets/line_text.h"
 
 namespace retort::ui {
 namespace {
@@ -138,18 +140,20 @@ void FactGrid::paintEvent(QPaintEvent* event) {
     const Place& place = places[i];
     if (!place.name.united(place.value).intersects(event->rect())) continue;
     painter.setPen(color(Role::Muted));
-    painter.drawText(place.name, Qt::AlignLeft | Qt::AlignTop | Qt::TextWordWrap, row.what);
+    if (lineWidth(font, row.what) <= place.name.width()) drawLine(painter, font, place.name, Qt::AlignLeft | Qt::AlignTop, row.what);
+    else painter.drawText(place.name, Qt::AlignLeft | Qt::AlignTop | Qt::TextWordWrap, row.what);
     const QColor ink = color(inkOf(row.tone));
-    const int valueWidth = metrics.horizontalAdvance(row.value), unitWidth = row.unit.isEmpty() ? 0 : metrics.horizontalAdvance(row.unit);
-    if (advance(metrics, row.value, row.unit) <= place.value.width()) {
-      const int start = right ? place.value.right() + 1 - advance(metrics, row.value, row.unit) : place.value.left();
+    const int all = advance(metrics, row.value, row.unit);
+    if (all <= place.value.width()) {
+      const double start = right ? place.value.right() + 1 - all : place.value.left();
+      const double unitStart = start + std::ceil(lineWidth(font, row.value)) + kGapSmall;
       painter.setPen(ink);
-      painter.drawText(QRect(start, place.value.top(), valueWidth + 2, metrics.height()), Qt::AlignLeft | Qt::AlignTop, row.value);
+      drawLine(painter, font, QRectF(start, place.value.top(), 2000, metrics.height()), Qt::AlignLeft | Qt::AlignTop, row.value);
       painter.setPen(color(Role::Muted));
-      if (unitWidth > 0)
-        painter.drawText(QRect(start + valueWidth + kGapSmall, place.value.top(), unitWidth + 2, metrics.height()), Qt::AlignLeft | Qt::AlignTop, row.unit);
+      drawLine(painter, font, QRectF(unitStart, place.value.top(), 2000, metrics.height()), Qt::AlignLeft | Qt::AlignTop, row.unit);
       continue;
     }
+    painter.setFont(font);
     painter.setPen(ink);
     // One long word (a digest, a path) has no place to break: its middle goes.
     QString text = joined(row.value, row.unit);
