@@ -218,7 +218,7 @@ class CompareTest : public QObject {
       page.showPart(QString::fromLatin1(part));
       QVERIFY2(!page.grab().isNull(), part);
     }
-    auto* stairs = page.findChild<StairChart*>();
+    auto* stairs = page.findChild<StairChart*>(QStringLiteral("stairs"));
     QVERIFY(stairs);
     QCOMPARE(stairs->order(), (std::vector<std::int64_t>{2, 4, 3}));   // the original has no loss to show
     // An equal snapshot does nothing: no step is left to do.

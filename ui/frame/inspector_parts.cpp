@@ -13,7 +13,7 @@
 namespace retort::ui {
 namespace {
 
-bool isLabelled(const Evaluation& evaluation) { return evaluation.task == "choice" || evaluation.task == "exact"; }
+bool isLabelled(const Evaluation& evaluation) { return hasAnswers(evaluation); }
 
 // "0.0123 ± 0.0004": the interval only where a sample was read.
 QString withError(double value, double error) {
@@ -73,18 +73,20 @@ void Inspector::fillFigures(const CandidateInfo& candidate) {
   };
   const Line lines[] = {{"kld_mean", tr("KL divergence"), 1, "", "kld"},
                         {"perplexity", tr("Perplexity"), 1, "", "perplexity"},
-                        {"top1_agreement", tr("Same next word"), 100, "%", "agreement"},
-                        {"accuracy", tr("Right answers"), 100, "%", "accuracy"}};
+                        {"top1_agreement", tr("Same answer"), 100, "%", "agreement"},
+                        {"accuracy", tr("Right answers"), 100, "%", "accuracy"},
+                        {"macro_f1", tr("Macro F1"), 100, "%", "f1"}};
   for (const Line& line : lines)
     if (const auto figure = candidate.figure(line.figure))
       m_facts->add(line.name, Quantity{figureText(*figure, line.scale), QString::fromLatin1(line.unit)}, measure(QString::fromLatin1(line.measure)).hover);
   if (!candidate.bench) return;
   const BenchResult& bench = *candidate.bench;
-  m_facts->add(tr("First token after"), secondsQuantity(bench.time_to_first_token_seconds));
-  m_facts->add(tr("Prefill"), rateQuantity(bench.prefill_tokens_per_second, tr("tok")));
-  m_facts->add(tr("Decode"), rateQuantity(bench.decode_tokens_per_second, tr("tok")));
+  const bool generates = bench.decode_tokens_per_second > 0;
+  if (generates) m_facts->add(tr("First token after"), secondsQuantity(bench.time_to_first_token_seconds));
+  m_facts->add(generates ? tr("Prefill") : tr("Reads"), rateQuantity(bench.prefill_tokens_per_second, tr("tok")));
+  if (generates) m_facts->add(tr("Decode"), rateQuantity(bench.decode_tokens_per_second, tr("tok")));
   m_facts->add(tr("p50 · 95 · 99"), Quantity{QStringLiteral("%1 · %2 · %3").arg(significant(1000 * bench.p50, 3), significant(1000 * bench.p95, 3), significant(1000 * bench.p99, 3)), tr("ms")},
-               tr("Per generated token, over %n token(s)", nullptr, static_cast<int>(bench.token_seconds.size())));
+               generates ? tr("Per generated token, over %n token(s)", nullptr, static_cast<int>(bench.token_seconds.size())) : tr("Per text, over %n text(s)", nullptr, static_cast<int>(bench.token_seconds.size())));
   m_facts->add(tr("Peak memory"), bytesQuantity(bench.peak_memory_bytes));
 }
 
@@ -115,7 +117,7 @@ void Inspector::fillProvenance(const CandidateInfo& candidate) {
     m_provenance->add(tr("Speed with"), tr("%1 activations").arg(toQString(candidate.bench->activations)));
   }
   for (const auto& [set, evaluation] : candidate.evaluations)
-    m_provenance->add(toQString(set), tr("%1 · %2 %3").arg(toQString(evaluation.task), integer(evaluation.n), isLabelled(evaluation) ? tr("prompts") : tr("tokens")),
+    m_provenance->add(toQString(set), tr("%1 · %2 %3").arg(toQString(evaluation.task), integer(evaluation.n), evaluation.task == "classification" ? tr("texts") : isLabelled(evaluation) ? tr("prompts") : tr("tokens")),
                       tr("Computed with %1 activations in %2").arg(toQString(evaluation.activations), secondsQuantity(evaluation.seconds).text()));
   showSection(m_provenanceSection, !m_provenance->isEmpty());
 }

@@ -24,12 +24,18 @@ double valueOf(const Evaluation::Row& row, Of of) {
   return of == Of::Divergence ? row.kld : of == Of::Loss ? row.score : row.correct ? 1.0 : 0.0;
 }
 
+// Chunks of text have divergence and loss; prompts have answers; the texts of a classifier have answers and divergence.
+bool gives(const Evaluation& evaluation, Of of) {
+  if (isText(evaluation)) return of != Of::Answer;
+  return of == Of::Answer || (of == Of::Divergence && evaluation.task == "classification");
+}
+
 // The rows of both, side by side, over all sets that both were measured on. Sets whose rows differ are left out.
 std::pair<std::vector<double>, std::vector<double>> paired(const CandidateInfo& a, const CandidateInfo& b, Of of) {
   std::pair<std::vector<double>, std::vector<double>> rows;
   for (const auto& [name, first] : a.evaluations) {
     const auto second = b.evaluations.find(name);
-    if (second == b.evaluations.end() || isText(first) != (of != Of::Answer) || first.rows.size() != second->second.rows.size()) continue;
+    if (second == b.evaluations.end() || !gives(first, of) || first.rows.size() != second->second.rows.size()) continue;
     for (std::size_t i = 0; i < first.rows.size(); ++i) {
       rows.first.push_back(valueOf(first.rows[i], of));
       rows.second.push_back(valueOf(second->second.rows[i], of));
@@ -116,7 +122,7 @@ std::vector<Part> byDifficulty(const std::string& set, const Evaluation& base) {
   const bool text = isText(base);
   std::vector<std::size_t> order;
   for (std::size_t i = 0; i < base.rows.size(); ++i)
-    if (text || base.task == "choice") order.push_back(i);
+    if (text || base.task == "choice" || base.task == "classification") order.push_back(i);
   const std::size_t parts = order.size() >= 25 && text ? 5 : 3;
   if (order.size() < parts * kLeastPerPart) return {};
   // Text is hard where its loss is high, a choice where the best answer is hardly ahead of the second.

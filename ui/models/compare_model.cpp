@@ -40,12 +40,18 @@ QString padded(const QString& text, int has, int wants) {
 
 CompareModel::CompareModel(QObject* parent) : QAbstractTableModel(parent) {
   const std::pair<const char*, QString> columns[] = {
-      {"size", tr("Size")}, {"bpw", tr("Bits")}, {"kld", tr("KL div.")}, {"agreement", tr("Same word")}, {"accuracy", tr("Right")}, {"first", tr("First")},
-      {"decode", tr("Decode")}, {"memory", tr("Memory")}, {"perplexity", tr("Perplexity")}, {"prefill", tr("Prefill")}, {"p95", tr("p95")}};
-  for (const auto& [id, title] : columns) {
-    m_columns.push_back(&measure(QString::fromLatin1(id)));
-    m_titles << title;
-  }
+      {"size", tr("Size")}, {"bpw", tr("Bits")}, {"kld", tr("KL div.")}, {"agreement", tr("Same answer")}, {"accuracy", tr("Right")}, {"f1", tr("Macro F1")}, {"first", tr("First")},
+      {"decode", tr("Decode")}, {"memory", tr("Memory")}, {"perplexity", tr("Perplexity")}, {"prefill", tr("Prefill")}, {"p50", tr("p50")}, {"p95", tr("p95")}};
+  for (const auto& [id, title] : columns) m_all.push_back({&measure(QString::fromLatin1(id)), title});
+  m_columns = m_all;
+}
+
+// A column that no row can fill says nothing: a classifier has no perplexity and decodes nothing.
+std::vector<CompareModel::Column> CompareModel::columnsFor(const StudySnapshot* study) const {
+  std::vector<Column> columns;
+  for (const Column& column : m_all)
+    if (!study || isMeasured(*study, *column.measure)) columns.push_back(column);
+  return columns;
 }
 
 void CompareModel::fillCells() {
@@ -53,7 +59,7 @@ void CompareModel::fillCells() {
   m_widest.assign(m_columns.size(), QString());
   if (!m_snapshot) return;
   for (std::size_t c = 0; c < m_columns.size(); ++c) {
-    const Measure& m = *m_columns[c];
+    const Measure& m = *m_columns[c].measure;
     std::vector<std::optional<Figure>> figures;
     std::vector<int> decimals;
     int most = 0;
@@ -88,9 +94,12 @@ void CompareModel::setSnapshot(const std::shared_ptr<const StudySnapshot>& snaps
       for (const CandidateInfo& candidate : study->candidates) list << candidate.id;
     return list;
   };
-  const bool same = ids(snapshot.get()) == ids(m_snapshot.get());
+  std::vector<Column> columns = columnsFor(snapshot.get());
+  const bool same = ids(snapshot.get()) == ids(m_snapshot.get()) && columns.size() == m_columns.size() &&
+                    std::equal(columns.begin(), columns.end(), m_columns.begin(), [](const Column& a, const Column& b) { return a.measure == b.measure; });
   if (!same) beginResetModel();
   m_snapshot = snapshot;
+  m_columns = std::move(columns);
   fillCells();
   if (!same) endResetModel();
   else if (rowCount() > 0) emit dataChanged(index(0, 0), index(rowCount() - 1, columnCount() - 1));
@@ -115,7 +124,7 @@ int CompareModel::rowOf(std::int64_t id) const {
   return -1;
 }
 int CompareModel::columnOf(const QString& id) const {
-  const auto found = std::find_if(m_columns.begin(), m_columns.end(), [&](const Measure* m) { return m->id == id; });
+  const auto found = std::find_if(m_columns.begin(), m_columns.end(), [&](const Column& column) { return column.measure->id == id; });
   return found == m_columns.end() ? -1 : static_cast<int>(found - m_columns.begin()) + 1;
 }
 
@@ -171,7 +180,7 @@ QVariant CompareModel::data(const QModelIndex& index, int role) const {
     }
   }
   const auto column = static_cast<std::size_t>(index.column() - 1);
-  const Measure& m = *m_columns[column];
+  const Measure& m = *m_columns[column].measure;
   const Cell& cell = m_cells[column][row];
   const Comparison* test = against(candidate, m);
   const bool same = test && test->verdict == Verdict::kCannotTell;
@@ -197,8 +206,9 @@ QVariant CompareModel::headerData(int section, Qt::Orientation orientation, int 
   if (orientation != Qt::Horizontal) return {};
   if (section == 0) return role == Qt::DisplayRole ? QVariant(tr("Candidate")) : role == Qt::TextAlignmentRole ? QVariant(Qt::AlignLeft | Qt::AlignVCenter) : QVariant();
   if (section < 0 || section > static_cast<int>(m_columns.size())) return {};
-  const Measure& m = *m_columns[static_cast<std::size_t>(section - 1)];
-  if (role == Qt::DisplayRole) return m_titles[section - 1] + QStringLiteral("\n") + (m.unit == QStringLiteral("tokens/s") ? tr("tok/s") : m.unit);
+  const Column& column = m_columns[static_cast<std::size_t>(section - 1)];
+  const Measure& m = *column.measure;
+  if (role == Qt::DisplayRole) return column.title + QStringLiteral("\n") + (m.unit == QStringLiteral("tokens/s") ? tr("tok/s") : m.unit);
   if (role == Qt::ToolTipRole) return m.axisTitle() + QLatin1Char('\n') + m.hover;
   if (role == Qt::TextAlignmentRole) return QVariant(Qt::AlignRight | Qt::AlignVCenter);
   return {};

@@ -35,15 +35,20 @@ class CompareModel : public QAbstractTableModel {
   struct Cell {
     QString value, interval;     // the decimal points of a column stand under each other
   };
+  struct Column {
+    const Measure* measure = nullptr;
+    QString title;                          // shorter than the measure's own
+  };
   void fillCells();
+  std::vector<Column> columnsFor(const StudySnapshot* study) const;
   const Comparison* against(const CandidateInfo& candidate, const Measure& measure) const;
   QString hover(const CandidateInfo& candidate, const Measure& measure) const;
 
   std::shared_ptr<const StudySnapshot> m_snapshot;
   CompareFigures m_figures;
   QList<std::int64_t> m_pinned;
-  std::vector<const Measure*> m_columns;
-  QStringList m_titles;                     // shorter than the measures' own
+  std::vector<Column> m_all;
+  std::vector<Column> m_columns;            // of them, what this study has measured
   std::vector<std::vector<Cell>> m_cells;   // by column, then row
   std::vector<QString> m_widest;            // interval, by column
 };

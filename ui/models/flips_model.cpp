@@ -4,6 +4,7 @@
 #include <tuple>
 
 #include "ui/format.h"
+#include "ui/models/measures.h"
 #include "ui/widgets/basics.h"
 #include "ui/widgets/table.h"
 
@@ -27,7 +28,7 @@ void FlipsModel::setCandidates(const CandidateInfo* original, const CandidateInf
       const Evaluation* base = nullptr;
       if (original)
         if (const auto found = original->evaluations.find(name); found != original->evaluations.end()) base = &found->second;
-      const bool labelled = evaluation.task == "choice" || evaluation.task == "exact";
+      const bool labelled = hasAnswers(evaluation);
       for (std::size_t i = 0; i < evaluation.rows.size(); ++i) {
         const auto& row = evaluation.rows[i];
         if (!labelled) {

@@ -30,6 +30,11 @@ const Measure& measure(const QString& id);
 // "0.0341 ± 0.0012", in shown units; an en dash when there is none.
 QString measureText(const Measure& measure, const CandidateInfo& candidate);
 
+// Rows are answers, right or wrong; else they are chunks of text.
+bool hasAnswers(const Evaluation& evaluation);
+// Whether any candidate has this figure: what a study's kind of model doesn't give is shown nowhere.
+bool isMeasured(const StudySnapshot& study, const Measure& measure);
+
 // The candidate's right/wrong rows over all labelled sets, in a fixed order, for paired tests.
 std::vector<double> labelledRows(const CandidateInfo& candidate);
 

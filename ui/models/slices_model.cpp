@@ -58,7 +58,7 @@ QVariant SlicesModel::cellData(const Slice& slice, const Column& column, int rol
     case Qt::ToolTipRole: {
       QString text = QStringLiteral("%1 · %2\n").arg(column.name, slice.name);
       if (slice.isText) return text + tr("KL divergence %1 nats (%2 to %3) over %n chunk(s)", nullptr, static_cast<int>(slice.n)).arg(significant(cell.figure.value, 3), significant(cell.figure.low, 3), significant(cell.figure.high, 3));
-      text += tr("%1 right (%2 to %3) of %n prompt(s)", nullptr, static_cast<int>(slice.n)).arg(percent(cell.figure.value), percent(cell.figure.low), percent(cell.figure.high));
+      text += tr("%1 right (%2 to %3) of %n example(s)", nullptr, static_cast<int>(slice.n)).arg(percent(cell.figure.value), percent(cell.figure.low), percent(cell.figure.high));
       if (cell.paired)
         text += tr("\n%1 points against the original%2%3").arg(QString::number(100 * cell.paired->difference, 'f', 1), cell.paired->p ? tr(", p = %1").arg(significant(*cell.paired->p, 2)) : QString(), apart ? QString() : tr(": can't be told apart"));
       return text;
@@ -78,7 +78,7 @@ QVariant SlicesModel::data(const QModelIndex& index, int role) const {
   }
   if (role == Qt::DisplayRole) return integer(slice.n);
   if (role == kUnitRole) return QString();
-  if (role == Qt::ToolTipRole) return slice.isText ? tr("chunks of text") : tr("prompts");
+  if (role == Qt::ToolTipRole) return slice.isText ? tr("chunks of text") : tr("examples");
   return {};
 }
 

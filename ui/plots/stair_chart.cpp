@@ -35,12 +35,24 @@ struct StairChart::Geometry {
 
 StairChart::StairChart(QWidget* parent) : Chart(parent) { setMouseTracking(true); }
 
-void StairChart::setTreads(std::vector<StairTread> treads) {
+void StairChart::setTreads(std::vector<StairTread> treads) { setTreads(std::move(treads), {tr("KL divergence, nats"), 1, true}, {}); }
+
+void StairChart::setTreads(std::vector<StairTread> treads, const StairMeasure& measure, const QStringList& facts) {
   m_treads = std::move(treads);
+  m_measure = measure;
+  m_facts = facts;
   std::vector<double> seen;
-  for (const StairTread& tread : m_treads) seen.insert(seen.end(), {tread.loss.value, tread.loss.low, tread.loss.high});
-  std::tie(m_low, m_high) = axisRange(seen, true);
+  for (const StairTread& tread : m_treads)
+    for (const double value : {tread.loss.value, tread.loss.low, tread.loss.high}) seen.push_back(value * measure.scale);
+  std::tie(m_low, m_high) = axisRange(seen, measure.logarithmic);
+  if (m_measure.scale == 100) m_high = std::min(m_high, 100.0);
   update();
+}
+
+// What the lines below the treads are called, the name's own left out.
+QStringList StairChart::lineNames() const {
+  if (!m_facts.isEmpty()) return QStringList{tr("size")} + m_facts;
+  return {tr("size"), tr("step"), tr("costs")};
 }
 
 QString StairChart::stepText(std::size_t index) const {
@@ -48,15 +60,21 @@ QString StairChart::stepText(std::size_t index) const {
   if (index == 0) return tr("%1: the start, %2").arg(tread.name, bytesQuantity(static_cast<std::uint64_t>(tread.bytes)).text());
   const StairTread& before = m_treads[index - 1];
   QString text = tr("%1 after %2: %3").arg(tread.name, before.name, signedBytes(tread.bytes - before.bytes));
+  for (qsizetype i = 0; i < m_facts.size(); ++i) text += QStringLiteral("\n%1: %2").arg(m_facts[i], tread.facts.value(i));
   if (tread.step)
-    text += tr(", loss %1 nats (%2 to %3)%4").arg(signedNats(tread.step->difference), signedNats(tread.step->low), signedNats(tread.step->high),
+    text += tr(", %1 nats (%2 to %3)%4").arg(signedNats(tread.step->difference), signedNats(tread.step->low), signedNats(tread.step->high),
                                                   tread.step->verdict == Verdict::kCannotTell ? tr(": can't be told apart") : QString());
   return text;
 }
 
 ChartTable StairChart::table() const {
   ChartTable table;
-  table.header = {tr("Candidate"), tr("Size, MB"), tr("KL divergence, nats"), tr("step, MB"), tr("step, nats"), tr("step low"), tr("step high"), tr("told apart")};
+  if (!m_facts.isEmpty()) {
+    table.header = QStringList{tr("Stage"), tr("Size, MB"), m_measure.title} + m_facts;
+    for (const StairTread& tread : m_treads) table.rows.push_back(QStringList{tread.name, significant(tread.bytes * 1e-6, 4), figureText(tread.loss, m_measure.scale)} + tread.facts);
+    return table;
+  }
+  table.header = {tr("Candidate"), tr("Size, MB"), m_measure.title, tr("step, MB"), tr("step, nats"), tr("step low"), tr("step high"), tr("told apart")};
   for (std::size_t i = 0; i < m_treads.size(); ++i) {
     const StairTread& tread = m_treads[i];
     QStringList row{tread.name, significant(tread.bytes * 1e-6, 4), figureText(tread.loss)};
@@ -76,8 +94,8 @@ std::vector<std::int64_t> StairChart::order() const {
 StairChart::Geometry StairChart::geometryFor(const QSize& size) const {
   const QFontMetrics metrics(Theme::instance().font(Theme::Size::Small));
   Geometry geometry;
-  geometry.area = QRectF(kLeft, kGap + metrics.height(), std::max(60.0, size.width() - kLeft - kGapLarge), std::max(40, size.height() - 5 * metrics.height() - kGap));
-  geometry.y = {m_low, m_high, geometry.area.bottom(), geometry.area.top(), true};
+  geometry.area = QRectF(kLeft, kGap + metrics.height(), std::max(60.0, size.width() - kLeft - kGapLarge), std::max(40.0, size.height() - (2.0 + static_cast<double>(lineNames().size())) * metrics.height() - kGap - 4));
+  geometry.y = {m_low, m_high, geometry.area.bottom(), geometry.area.top(), m_measure.logarithmic};
   geometry.width = geometry.area.width() / static_cast<double>(std::max<std::size_t>(m_treads.size(), 1));
   return geometry;
 }
@@ -97,7 +115,7 @@ void StairChart::drawTread(QPainter& painter, const Geometry& geometry, std::siz
   const StairTread& tread = m_treads[index];
   const bool chosen = selected() == tread.id;
   const QRectF column = geometry.column(index);
-  const double y = geometry.y.at(tread.loss.value);
+  const double scale = m_measure.scale, y = geometry.y.at(tread.loss.value * scale);
   const QColor hue = Theme::instance().series(tread.series);
   if (chosen) {
     painter.setPen(Qt::NoPen);
@@ -108,13 +126,13 @@ void StairChart::drawTread(QPainter& painter, const Geometry& geometry, std::siz
   painter.setPen(Qt::NoPen);
   painter.drawRect(QRectF(column.left() + 1, y, column.width() - 2, geometry.area.bottom() - y));
   if (index > 0) {
-    painter.setPen(QPen(color(Role::LineStrong), 1, Qt::DotLine));
-    painter.drawLine(QPointF(column.left(), geometry.y.at(m_treads[index - 1].loss.value)), QPointF(column.left(), y));
+    painter.setPen(tread.warns ? QPen(color(Role::Warn), 2.4) : QPen(color(Role::LineStrong), 1, Qt::DotLine));
+    painter.drawLine(QPointF(column.left(), geometry.y.at(m_treads[index - 1].loss.value * scale)), QPointF(column.left(), y));
   }
   painter.setPen(QPen(hue, 2.2));
   painter.drawLine(QPointF(column.left() + 1, y), QPointF(column.right() - 1, y));
   if (tread.loss.high > tread.loss.low) {
-    const double middle = column.center().x(), low = geometry.y.at(tread.loss.low), high = geometry.y.at(tread.loss.high);
+    const double middle = column.center().x(), low = geometry.y.at(tread.loss.low * scale), high = geometry.y.at(tread.loss.high * scale);
     painter.setPen(QPen(color(Role::Text), 1));
     painter.drawLine(QPointF(middle, low), QPointF(middle, high));
     for (const double end : {low, high}) painter.drawLine(QPointF(middle - 3, end), QPointF(middle + 3, end));
@@ -134,7 +152,9 @@ void StairChart::drawTexts(QPainter& painter, const Geometry& geometry, std::siz
     painter.drawText(QRectF(column.left() + 1, geometry.area.bottom() + 3 + row * metrics.height(), width, metrics.height()), Qt::AlignHCenter, metrics.elidedText(text, Qt::ElideRight, width));
   };
   line(0, tread.name, Role::Text, chosen);
-  line(1, bytesQuantity(static_cast<std::uint64_t>(tread.bytes)).text(), Role::Muted, false);
+  line(1, tread.bytes > 0 ? bytesQuantity(static_cast<std::uint64_t>(tread.bytes)).text() : QStringLiteral("–"), Role::Muted, false);
+  for (qsizetype i = 0; i < m_facts.size(); ++i) line(2 + static_cast<int>(i), tread.facts.value(i), Role::Muted, false);
+  if (!m_facts.isEmpty()) return;
   if (index == 0) return;
   line(2, signedBytes(tread.bytes - m_treads[index - 1].bytes), Role::Muted, false);
   if (!tread.step) return;
@@ -152,7 +172,7 @@ void StairChart::draw(QPainter& painter, const QSize& size) const {
     return;
   }
   const Geometry geometry = geometryFor(size);
-  for (const double tick : axisTicks(m_low, m_high, true)) {
+  for (const double tick : axisTicks(m_low, m_high, m_measure.logarithmic)) {
     const double y = std::round(geometry.y.at(tick)) + 0.5;
     painter.setPen(QPen(color(Role::Line), 0.8));
     painter.drawLine(QPointF(geometry.area.left(), y), QPointF(geometry.area.right(), y));
@@ -160,10 +180,10 @@ void StairChart::draw(QPainter& painter, const QSize& size) const {
     painter.drawText(QRectF(0, y - 9, kLeft - kGapSmall, 18), Qt::AlignRight | Qt::AlignVCenter, tickText(tick));
   }
   painter.setPen(color(Role::Muted));
-  painter.drawText(QPointF(kGapLarge, metrics.ascent() + 2), tr("KL divergence, nats"));
-  const char* const rows[] = {QT_TR_NOOP("size"), QT_TR_NOOP("step"), QT_TR_NOOP("costs")};
-  for (int row = 0; row < 3; ++row)
-    painter.drawText(QRectF(0, geometry.area.bottom() + 3 + (row + 1) * metrics.height(), kLeft - kGapSmall, metrics.height()), Qt::AlignRight, tr(rows[row]));
+  painter.drawText(QPointF(kGapLarge, metrics.ascent() + 2), m_measure.title);
+  const QStringList rows = lineNames();
+  for (int row = 0; row < static_cast<int>(rows.size()); ++row)
+    painter.drawText(QRectF(0, geometry.area.bottom() + 3 + (row + 1) * metrics.height(), kLeft - kGapSmall, metrics.height()), Qt::AlignRight, metrics.elidedText(rows[row], Qt::ElideRight, static_cast<int>(kLeft) - kGapSmall));
   for (std::size_t i = 0; i < m_treads.size(); ++i) {
     drawTread(painter, geometry, i);
     drawTexts(painter, geometry, i);

@@ -1,5 +1,6 @@
-// StairChart: the candidates from the largest to the smallest as stairs: the height of a tread is its loss, each riser
-// says what the step saved and what it cost, and whether that cost can be told apart from nothing.
+// StairChart: steps as stairs: candidates from the largest to the smallest, or the stages of one candidate. The height of a
+// tread is its quality, each riser says what the step saved and what it cost, and whether that cost can be told apart from
+// nothing.
 #pragma once
 
 #include "core/evaluate/statistics.h"
@@ -14,15 +15,26 @@ struct StairTread {
   int series = 0;
   QString name;
   double bytes = 0;
-  Figure loss;                        // nats per token
-  std::optional<Comparison> step;     // against the tread before
+  Figure loss;                        // in the chart's measure
+  std::optional<Comparison> step{};   // against the tread before
+  QStringList facts{};                // one for each of the chart's facts
+  bool warns = false;                 // this step compounds the damage of the one before
+};
+
+// What the height of a tread is: shown = value · scale.
+struct StairMeasure {
+  QString title;                      // "KL divergence, nats"
+  double scale = 1;
+  bool logarithmic = true;
 };
 
 class StairChart : public Chart {
   Q_OBJECT
  public:
   explicit StairChart(QWidget* parent = nullptr);
-  void setTreads(std::vector<StairTread> treads);
+  void setTreads(std::vector<StairTread> treads);   // divergences
+  // `facts`: names of the lines below each tread, beside its size.
+  void setTreads(std::vector<StairTread> treads, const StairMeasure& measure, const QStringList& facts);
 
   ChartTable table() const override;
   void drawTo(QPaintDevice* device, const QSize& size) override;
@@ -44,7 +56,11 @@ class StairChart : public Chart {
   int treadAt(const QPointF& position) const;
   QString stepText(std::size_t index) const;
 
+  QStringList lineNames() const;
+
   std::vector<StairTread> m_treads;
+  StairMeasure m_measure;
+  QStringList m_facts;
   double m_low = 0, m_high = 1;
 };
 

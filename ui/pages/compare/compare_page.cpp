@@ -36,10 +36,30 @@ QComboBox* makeChoice(const QStringList& ids, const QString& name) {
   return box;
 }
 
+const QStringList kSpeeds{QStringLiteral("decode"), QStringLiteral("prefill"), QStringLiteral("first"), QStringLiteral("p50"), QStringLiteral("p95"), QStringLiteral("p99")};
+
+// Offers what this study has measured; what was chosen stays while it is among it, else the first of `preferred` that is.
+void offerMeasured(QComboBox* box, const StudySnapshot& study, const QStringList& all, const QStringList& preferred) {
+  QStringList ids, before;
+  for (const QString& id : all)
+    if (isMeasured(study, measure(id))) ids << id;
+  for (int i = 0; i < box->count(); ++i) before << box->itemData(i).toString();
+  if (ids.isEmpty() || ids == before) return;
+  const QString keep = box->currentData().toString();
+  const QSignalBlocker quiet(box);
+  box->clear();
+  for (const QString& id : ids) box->addItem(measure(id).axisTitle(), id);
+  QString wanted = ids.contains(keep) ? keep : QString();
+  for (const QString& id : preferred)
+    if (wanted.isEmpty() && ids.contains(id)) wanted = id;
+  box->setCurrentIndex(std::max(0, box->findData(wanted)));
+}
+
 QString hoverOf(const CandidateInfo& candidate, const QStringList& ids) {
   QString text = QStringLiteral("<b>%1</b>").arg(toQString(candidate.name).toHtmlEscaped());
   for (const QString& id : ids) {
     const Measure& m = measure(id);
+    if (!m.figure(candidate)) continue;
     text += QStringLiteral("<br>%1: %2 %3").arg(m.title, measureText(m, candidate), m.unit);
   }
   return text;
@@ -49,7 +69,8 @@ QString hoverOf(const CandidateInfo& candidate, const QStringList& ids) {
 QString contents(const StudySnapshot& study) {
   QString key = toQString(study.path.string()) + toQString(study.recommendation.what + study.recommendation.why + study.recommendation.would_change);
   for (const CandidateInfo& c : study.candidates) {
-    key += QStringLiteral("|%1,%2,%3,%4,%5,%6,%7").arg(c.id).arg(toQString(c.name)).arg(c.chosen).arg(c.bytes).arg(c.bytes_predicted).arg(c.bench ? c.bench->decode_tokens_per_second : 0).arg(c.state == CandidateState::kFailed);
+    for (const StageInfo& stage : c.stages) key += QStringLiteral("~%1 %2 %3").arg(toQString(stage.name)).arg(stage.bytes).arg(stage.figures.size()) + toQString(stage.warning);
+    key += QStringLiteral("|%1,%2,%3,%4,%5,%6,%7").arg(c.id).arg(toQString(c.name)).arg(c.chosen).arg(c.bytes).arg(c.bytes_predicted).arg(c.bench ? c.bench->prefill_tokens_per_second : 0).arg(c.state == CandidateState::kFailed);
     for (const auto& [set, evaluation] : c.evaluations) key += QStringLiteral(";%1 %2 %3").arg(toQString(set)).arg(evaluation.n).arg(evaluation.seconds);
     // Errors come tensor by tensor; they matter here once the candidate is made.
     if (c.state != CandidateState::kQuantizing) key += QStringLiteral(";%1").arg(c.tensor_errors.size());
@@ -147,7 +168,7 @@ QWidget* ComparePage::buildCharts() {
   m_yChoice = makeChoice(all, tr("Measure of the vertical axis"));
   m_yChoice->setCurrentIndex(static_cast<int>(all.indexOf(QStringLiteral("kld"))));
   m_xChoice = makeChoice(all, tr("Measure of the horizontal axis"));
-  m_speedChoice = makeChoice({QStringLiteral("decode"), QStringLiteral("prefill"), QStringLiteral("first"), QStringLiteral("p50"), QStringLiteral("p95"), QStringLiteral("p99")}, tr("Measure of speed"));
+  m_speedChoice = makeChoice(kSpeeds, tr("Measure of speed"));
   for (QWidget* control : {static_cast<QWidget*>(m_yChoice), static_cast<QWidget*>(makeLabel(tr("against"), Tone::Muted)), static_cast<QWidget*>(m_xChoice)}) m_scatterFrame->addControl(control);
   m_scatterFrame->setTitleShown(false);
   split->addWidget(chartCard(m_scatterFrame));
@@ -203,7 +224,7 @@ std::vector<ChartFrame*> ComparePage::frames() const {
 void ComparePage::showPart(const QString& part) {
   if (const int at = m_yChoice->findData(part); at >= 0) m_yChoice->setCurrentIndex(at);
   if (part == QStringLiteral("table")) m_tabs->setCurrentWidget(m_table);
-  if (QWidget* tab = m_views->tab(part)) m_tabs->setCurrentWidget(tab);
+  if (QWidget* tab = m_views->tab(part); tab && m_tabs->isTabVisible(m_tabs->indexOf(tab))) m_tabs->setCurrentWidget(tab);
 }
 
 void ComparePage::select(std::int64_t id) { services().selection.setCandidate(id); }
@@ -248,8 +269,18 @@ void ComparePage::finishSteps() {
   while (!m_steps.empty()) nextStep();
 }
 
+// Axes and bars of what was measured: of a classifier right answers against size, and the time of one text.
+void ComparePage::offerMeasures() {
+  QStringList all;
+  for (const Measure& m : measures()) all << m.id;
+  offerMeasured(m_yChoice, *m_snapshot, all, {QStringLiteral("kld"), QStringLiteral("accuracy")});
+  offerMeasured(m_xChoice, *m_snapshot, all, {QStringLiteral("size")});
+  offerMeasured(m_speedChoice, *m_snapshot, kSpeeds, {QStringLiteral("decode"), QStringLiteral("p50"), QStringLiteral("prefill")});
+}
+
 void ComparePage::showSnapshot() {
   m_steps.clear();
+  offerMeasures();
   m_table->setSnapshot(m_snapshot);
   later([this] { m_goals->setSnapshot(*m_snapshot); });
   later([this] { fillScatter(); });
@@ -320,7 +351,7 @@ void ComparePage::fillBars() {
     if (!c.chosen && !measured(c)) continue;
     const int series = std::max(0, m_table->model().rowOf(c.id));
     const auto figure = speed.figure(c);
-    BarRow row{c.id, series, shortName(*m_snapshot, c), {}, 0, 0, {}, QStringLiteral("–"), hoverOf(c, {QStringLiteral("decode"), QStringLiteral("prefill"), QStringLiteral("first"), QStringLiteral("p50"), QStringLiteral("p95"), QStringLiteral("p99")})};
+    BarRow row{c.id, series, shortName(*m_snapshot, c), {}, 0, 0, {}, QStringLiteral("–"), hoverOf(c, kSpeeds)};
     if (figure) {
       row.parts = {figure->value * speed.scale};
       row.text = significant(figure->value * speed.scale, 3);
@@ -356,7 +387,7 @@ QStringList ComparePage::saveCharts(const QString& folder) {
   }
   m_tabs->setCurrentWidget(m_views->tab(QStringLiteral("layers")));
   QStringList failed;
-  const char* const names[] = {"quality-size", "speed", "memory", "staircase", "damage-by-layer", "damage-by-difficulty"};
+  const char* const names[] = {"quality-size", "speed", "memory", "staircase", "damage-by-layer", "damage-by-difficulty", "stages"};
   const std::vector<ChartFrame*> charts = frames();
   for (std::size_t i = 0; i < charts.size(); ++i)
     for (const char* suffix : {"png", "svg", "csv"}) {

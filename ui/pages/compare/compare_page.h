@@ -47,6 +47,7 @@ class ComparePage : public Page {
   QFrame* chartCard(QWidget* content);
   void connectParts();
   void showSnapshot();
+  void offerMeasures();
   void later(std::function<void()> step);
   void nextStep();
   void finishSteps();

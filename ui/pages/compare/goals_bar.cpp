@@ -31,6 +31,7 @@ GoalsBar::GoalsBar(QWidget* parent) : QFrame(parent) {
   column->addLayout(m_line);
   addRow(tr("Size ≤"), QStringLiteral("size"), &Goals::max_bytes, false);
   addRow(tr("Loss ≤"), QStringLiteral("kld"), &Goals::max_kld, false);
+  addRow(tr("Right ≥"), QStringLiteral("accuracy"), &Goals::min_accuracy, true);
   addRow(tr("First token ≤"), QStringLiteral("first"), &Goals::max_time_to_first_token, false);
   addRow(tr("Decode ≥"), QStringLiteral("decode"), &Goals::min_decode, true);
   const Theme& theme = Theme::instance();
@@ -73,12 +74,14 @@ void GoalsBar::addRow(const QString& text, const QString& measureId, std::option
   head->setSpacing(kGapSmall);
   head->addWidget(on);
   head->addWidget(value, 1);
-  auto* cell = new QVBoxLayout;
+  auto* box = new QWidget;
+  auto* cell = new QVBoxLayout(box);
+  cell->setContentsMargins(0, 0, 0, 0);
   cell->setSpacing(2);
   cell->addLayout(head);
   cell->addWidget(slider);
-  m_line->addLayout(cell, 1);
-  m_rows.push_back({measureId, goal, minimum, on, slider, value});
+  m_line->addWidget(box, 1);
+  m_rows.push_back({measureId, goal, minimum, on, slider, value, box});
   const std::size_t index = m_rows.size() - 1;
   connect(on, &QCheckBox::toggled, this, [this, index] { showValue(m_rows[index]); emitGoals(); });
   connect(slider, &QSlider::valueChanged, this, [this, index] {
@@ -123,6 +126,10 @@ void GoalsBar::setSnapshot(const StudySnapshot& snapshot) {
         high = std::max(high, figure->value);
       }
     const bool known = high > 0;
+    // What this study's kind of model doesn't give is no goal; where there is a decode rate, the room is needed for it.
+    const bool generates = isMeasured(snapshot, measure(QStringLiteral("decode")));
+    const bool crowded = row.measure == QStringLiteral("accuracy") && generates;
+    row.cell->setVisible((snapshot.goals.*row.goal).has_value() || (known && !crowded));
     row.on->setEnabled(known);
     row.slider->setEnabled(known);
     if (known) row.low = low * 0.9, row.high = high * 1.1;

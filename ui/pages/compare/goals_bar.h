@@ -35,6 +35,7 @@ class GoalsBar : public QFrame {
     QCheckBox* on;
     QSlider* slider;
     QLabel* value;
+    QWidget* cell;
     double low = 0, high = 1;
   };
   void addRow(const QString& text, const QString& measure, std::optional<double> Goals::*goal, bool minimum);

@@ -13,6 +13,7 @@
 #include "ui/format.h"
 #include "ui/models/flips_model.h"
 #include "ui/models/slices_model.h"
+#include "ui/models/stage_steps.h"
 #include "ui/plots/heat_grid.h"
 #include "ui/plots/profile_chart.h"
 #include "ui/plots/stair_chart.h"
@@ -60,6 +61,7 @@ QString shortName(const StudySnapshot& study, const CandidateInfo& candidate) {
 
 LossViews::LossViews(Services& services, QTabWidget* tabs) : QObject(tabs), m_services(services), m_tabs(tabs) {
   m_stairs = new StairChart;
+  m_stairs->setObjectName(QStringLiteral("stairs"));
   m_stairsFrame = new ChartFrame(tr("What each smaller candidate saves and costs"), m_stairs);
   m_layers = new HeatGrid;
   m_layersFrame = new ChartFrame(tr("Damage by layer"), m_layers);
@@ -67,6 +69,9 @@ LossViews::LossViews(Services& services, QTabWidget* tabs) : QObject(tabs), m_se
   m_flipsTab = buildFlips();
   m_slicesTab = buildSlices();
   tabs->addTab(m_stairsFrame, tr("Staircase"));
+  m_stagesTab = buildStages();
+  tabs->addTab(m_stagesTab, tr("Stages"));
+  tabs->setTabVisible(tabs->indexOf(m_stagesTab), false);
   tabs->addTab(m_layersFrame, tr("Layers"));
   tabs->addTab(m_difficultyTab, tr("Difficulty"));
   tabs->addTab(m_slicesTab, tr("Slices"));
@@ -76,6 +81,19 @@ LossViews::LossViews(Services& services, QTabWidget* tabs) : QObject(tabs), m_se
   connect(m_layers, &HeatGrid::tensorChosen, this, [this](const QString& tensor) { m_services.selection.setTensor(tensor); });
   connect(&services.selection, &Selection::tensorChanged, m_layers, &HeatGrid::setSelectedTensor);
   connect(tabs, &QTabWidget::currentChanged, this, &LossViews::fillVisible);
+}
+
+QWidget* LossViews::buildStages() {
+  auto* tab = new QWidget;
+  QVBoxLayout* column = tabColumn(tab);
+  m_stages = new StairChart;
+  m_stagesFrame = new ChartFrame(tr("What each stage kept and cost"), m_stages);
+  column->addWidget(m_stagesFrame, 1);
+  m_stagesWarning = new WrappedText(Tone::Warn, Theme::instance().font());
+  m_stagesWarning->hide();
+  column->addWidget(m_stagesWarning);
+  connect(m_stages, &Chart::chosen, m_stages, [this](std::int64_t stage) { m_stages->setSelected(stage); });
+  return tab;
 }
 
 QWidget* LossViews::buildDifficulty() {
@@ -147,6 +165,7 @@ const CandidateInfo* LossViews::candidate(std::int64_t id) const {
 
 QWidget* LossViews::tab(const QString& part) const {
   if (part == QStringLiteral("stairs")) return m_stairsFrame;
+  if (part == QStringLiteral("stages")) return m_stagesTab;
   if (part == QStringLiteral("layers")) return m_layersFrame;
   if (part == QStringLiteral("difficulty")) return m_difficultyTab;
   if (part == QStringLiteral("slices")) return m_slicesTab;
@@ -154,12 +173,13 @@ QWidget* LossViews::tab(const QString& part) const {
   return nullptr;
 }
 
-std::vector<ChartFrame*> LossViews::frames() const { return {m_stairsFrame, m_layersFrame, m_profileFrame}; }
+std::vector<ChartFrame*> LossViews::frames() const { return {m_stairsFrame, m_layersFrame, m_profileFrame, m_stagesFrame}; }
 
 void LossViews::setSnapshot(const SnapshotPtr& snapshot) {
   m_snapshot = snapshot;
   m_flipsShown.clear();
   m_layersShown.clear();
+  fillStages();
   fillVisible();
 }
 
@@ -183,6 +203,7 @@ void LossViews::setSelected(std::int64_t id) {
   m_selected = id;
   m_stairs->setSelected(id);
   m_profile->setSelected(id);
+  fillStages();
   fillVisible();
 }
 
@@ -203,6 +224,24 @@ void LossViews::fillStairs() {
   m_stairs->setTreads(std::move(treads));
 }
 
+// Of the selected candidate, or of the first student where another is selected.
+void LossViews::fillStages() {
+  if (!m_snapshot) return;
+  const CandidateInfo* shown = candidate(m_selected);
+  if (!shown || shown->stages.size() < 2) {
+    shown = nullptr;
+    for (const CandidateInfo& c : m_snapshot->candidates)
+      if (!shown && c.stages.size() >= 2) shown = &c;
+  }
+  m_tabs->setTabVisible(m_tabs->indexOf(m_stagesTab), shown != nullptr);
+  if (!shown) return m_stages->setTreads({});
+  StageSteps steps = stageSteps(*shown);
+  m_stagesFrame->setTitle(tr("What each stage kept and cost · %1").arg(shortName(*m_snapshot, *shown)));
+  m_stagesWarning->setVisible(!steps.warnings.isEmpty());
+  m_stagesWarning->setText(steps.warnings.join(QLatin1Char('\n')));
+  m_stages->setTreads(std::move(steps.treads), steps.measure, steps.facts);
+}
+
 void LossViews::fillDifficulty() {
   if (!m_snapshot) return;
   const QString set = m_profileChoice->currentText();
@@ -212,7 +251,7 @@ void LossViews::fillDifficulty() {
   for (const Slice& slice : m_figures.slices) {
     if (slice.cut != Slice::Cut::Difficulty || slice.set != set) continue;
     parts.push_back(&slice);
-    categories << (text ? tr("%1\n%2 nats, %3 chunks").arg(slice.place, significant(slice.difficulty, 3)).arg(slice.n) : tr("%1\n%2 prompts").arg(slice.place).arg(slice.n));
+    categories << (text ? tr("%1\n%2 nats, %3 chunks").arg(slice.place, significant(slice.difficulty, 3)).arg(slice.n) : tr("%1\n%2 examples").arg(slice.place).arg(slice.n));
   }
   std::vector<ProfileLine> lines;
   for (const CandidateInfo& c : m_snapshot->candidates) {
@@ -255,7 +294,7 @@ void LossViews::fillFlips() {
   m_flips->setCandidates(original, chosen);
   QString text;
   if (chosen && chosen->is_original) text = tr("Select a candidate: what it answers otherwise than the original stands here.");
-  else if (chosen) text = toQString(chosen->name) + QStringLiteral(": ") + (m_flips->summary().isEmpty() ? tr("no labelled prompts measured yet") : m_flips->summary());
+  else if (chosen) text = toQString(chosen->name) + QStringLiteral(": ") + (m_flips->summary().isEmpty() ? tr("no labelled examples measured yet") : m_flips->summary());
   m_flipsSummary->setText(text);
 }
 

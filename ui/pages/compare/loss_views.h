@@ -1,4 +1,4 @@
-// Where candidates lose: the staircase of sizes, damage by layer, by difficulty, by part of the data, and the worst
+// Where candidates lose: the staircase of sizes, that of one student's stages, damage by layer, by difficulty, by part of the data, and the worst
 // examples. Tabs of the Compare page, linked by the selection.
 #pragma once
 
@@ -20,6 +20,7 @@ class ProfileChart;
 class SlicesModel;
 class StairChart;
 class TableView;
+class WrappedText;
 
 class LossViews : public QObject {
   Q_OBJECT
@@ -29,7 +30,7 @@ class LossViews : public QObject {
   void setSnapshot(const SnapshotPtr& snapshot);
   void setFigures(const CompareFigures& figures);
   void setSelected(std::int64_t id);
-  // The tab of a part by name ("stairs", "layers", "difficulty", "flips", "slices"); null for others.
+  // The tab of a part by name ("stairs", "stages", "layers", "difficulty", "flips", "slices"); null for others.
   QWidget* tab(const QString& part) const;
   std::vector<ChartFrame*> frames() const;
 
@@ -40,7 +41,9 @@ class LossViews : public QObject {
   QWidget* buildFlips();
   QWidget* buildSlices();
   QWidget* buildDifficulty();
+  QWidget* buildStages();
   void fillStairs();
+  void fillStages();
   void fillDifficulty();
   void fillSlices();
   void fillFlips();
@@ -54,10 +57,12 @@ class LossViews : public QObject {
   CompareFigures m_figures;
   std::int64_t m_selected = 0;
   QString m_flipsShown, m_layersShown;     // what these two tabs were filled for
-  StairChart* m_stairs;
+  StairChart *m_stairs, *m_stages;
   HeatGrid* m_layers;
   ProfileChart* m_profile;
-  ChartFrame *m_stairsFrame, *m_layersFrame, *m_profileFrame;
+  QWidget* m_stagesTab;
+  WrappedText* m_stagesWarning;
+  ChartFrame *m_stairsFrame, *m_stagesFrame, *m_layersFrame, *m_profileFrame;
   QComboBox *m_profileChoice, *m_cut;
   FlipsModel* m_flips;
   SlicesModel* m_slices;

@@ -27,7 +27,7 @@ namespace retort::ui {
 namespace {
 
 bool made(const CandidateInfo& candidate) {
-  return candidate.recipe.stages.empty() || candidate.state == CandidateState::kDone || candidate.state == CandidateState::kMeasuring;
+  return (candidate.recipe.stages.empty() && candidate.recipe.student.empty()) || candidate.state == CandidateState::kDone || candidate.state == CandidateState::kMeasuring;
 }
 
 bool isInt8(const CandidateInfo& candidate) {
@@ -228,10 +228,12 @@ const CandidateInfo* ExportPage::chosen() const {
 QString ExportPage::suggestedPath(const CandidateInfo& candidate) const {
   QString name = QFileInfo(toQString(m_snapshot->source->path.string())).completeBaseName();
   QString level = toQString(candidate.name).replace(QLatin1Char(' '), QLatin1Char('-'));
-  level.remove(QLatin1Char('+')).remove(QChar(0x00b7));
+  level.remove(QLatin1Char('+')).remove(QChar(0x00b7)).remove(QLatin1Char(','));
   while (level.contains(QStringLiteral("--"))) level.replace(QStringLiteral("--"), QStringLiteral("-"));
   const QDir folder(QFileInfo(toQString(m_snapshot->path.string())).absolutePath());
-  return folder.filePath(QStringLiteral("%1.%2.gguf").arg(name, level));
+  // Encoders from a folder have no GGUF form: they are written as a folder again.
+  const bool asFolder = m_snapshot->source->kind != SourceKind::kLanguageModel && !m_snapshot->source->gguf;
+  return folder.filePath(QStringLiteral("%1.%2%3").arg(name, level, asFolder ? QString() : QStringLiteral(".gguf")));
 }
 
 void ExportPage::setSnapshot(const SnapshotPtr& snapshot) {

@@ -56,6 +56,9 @@ TryPage::TryPage(Services& s, QWidget* parent) : Page(s, parent) {
   m_command = new CodeBox(tr("Command line"), content);
   column->addWidget(m_command);
   m_stack->addWidget(content);
+  auto* classes = new EmptyState(QStringLiteral("try"), tr("This model answers with classes, not with words"), tr("What each version says of your labelled texts, and where it parts from the original, stands on the Compare page under Flips."), m_stack);
+  connect(classes->addButton(tr("Compare"), QStringLiteral("compare")), &QPushButton::clicked, this, [this] { emit pageWanted(QStringLiteral("compare")); });
+  m_stack->addWidget(classes);
   auto* outer = new QVBoxLayout(this);
   outer->setContentsMargins(0, 0, 0, 0);
   outer->addWidget(m_stack);
@@ -282,7 +285,7 @@ void TryPage::setColumnCount(int count) {
 void TryPage::setSnapshot(const SnapshotPtr& snapshot) {
   m_snapshot = snapshot;
   const bool any = snapshot && snapshot->source;
-  m_stack->setCurrentIndex(any ? 1 : 0);
+  m_stack->setCurrentIndex(!any ? 0 : snapshot->source->kind == SourceKind::kLanguageModel ? 1 : 2);
   loadTally();
   QString now = m_tallyOf;
   if (any)
