@@ -12,7 +12,9 @@
 #include "ui/format.h"
 #include "ui/models/command_lines.h"
 #include "ui/models/run_log.h"
+#include "ui/models/training_curve.h"
 #include "ui/pages/run/tensor_error_chart.h"
+#include "ui/plots/curve_chart.h"
 #include "ui/services/model_service.h"
 #include "ui/widgets/basics.h"
 #include "ui/widgets/facts.h"
@@ -20,6 +22,8 @@
 
 namespace retort::ui {
 namespace {
+
+constexpr int kCurveTab = 0;
 
 // The candidate that is being made, else the selected one, else the last that has errors to show.
 const CandidateInfo* candidate_to_show(const StudySnapshot& study, std::optional<std::int64_t> selected) {
@@ -63,6 +67,28 @@ RunRow row_of(const CandidateInfo& candidate, std::int64_t id, std::string step,
   return row;
 }
 
+// Whether a source of this kind can be measured on a set.
+bool suits(const StudySnapshot& study, const DataInfo& set) {
+  const SourceKind kind = study.source ? study.source->kind : SourceKind::kLanguageModel;
+  return (set.kind == DataKind::kLabelled) == (kind == SourceKind::kClassifier);
+}
+
+std::string step_of(const DataInfo& set) {
+  return set.kind == DataKind::kText ? "text: " : set.kind == DataKind::kLabelled ? "classes: " : "prompts: ";
+}
+
+// The row whose curve is shown: the selected one, else the one that trains, else the last that did.
+const RunRow* row_with_curve(const std::vector<RunRow>& rows, const RunRow* selected) {
+  if (selected && selected->curve) return selected;
+  const RunRow* found = nullptr;
+  for (const RunRow& row : rows) {
+    if (!row.curve) continue;
+    if (row.state == JobState::kRunning || row.state == JobState::kPaused) return &row;
+    if (!found || !selected || row.candidate == selected->candidate || found->candidate != selected->candidate) found = &row;
+  }
+  return found;
+}
+
 // Without a run in this session: the same steps, with what the study holds of them.
 std::vector<RunRow> rows_of(const StudySnapshot& study) {
   if (!study.run.empty()) return study.run;
@@ -70,13 +96,15 @@ std::vector<RunRow> rows_of(const StudySnapshot& study) {
   std::int64_t id = 0;
   for (const CandidateInfo& candidate : study.candidates) {
     if (!candidate.chosen) continue;
+    for (const std::string& stage : student_stages(candidate.recipe))
+      rows.push_back(row_of(candidate, --id, stage, !candidate.bytes_predicted, RunPage::tr("in the store").toStdString()));
     if (!candidate.recipe.stages.empty())
       rows.push_back(row_of(candidate, --id, RunPage::tr("quantize").toStdString(), !candidate.bytes_predicted, RunPage::tr("%1 in the store").arg(bytesQuantity(candidate.bytes).text()).toStdString()));
     for (const DataInfo& set : study.data) {
-      if (set.role != DataRole::kEvaluation || set.kind == DataKind::kLabelled) continue;
+      if (set.role != DataRole::kEvaluation || !suits(study, set)) continue;
       const auto found = candidate.evaluations.find(set.name);
       const bool done = found != candidate.evaluations.end();
-      rows.push_back(row_of(candidate, --id, (set.kind == DataKind::kText ? "text: " : "prompts: ") + set.name, done,
+      rows.push_back(row_of(candidate, --id, step_of(set) + set.name, done,
                             done ? RunPage::tr("measured in %1").arg(secondsQuantity(found->second.seconds).text()).toStdString() : std::string()));
     }
     rows.push_back(row_of(candidate, --id, RunPage::tr("speed and memory").toStdString(), candidate.bench.has_value(),
@@ -109,7 +137,7 @@ RunPage::RunPage(Services& services, QWidget* parent) : Page(services, parent) {
   m_table->setAcceptDrops(true);
   m_table->setDragDropMode(QAbstractItemView::InternalMove);
   m_table->setDragDropOverwriteMode(true);
-  m_table->setWidths({150, 182, 0, 84, 70, 76, 70});
+  m_table->setWidths({150, 178, 0, 124, 78, 88, 66});
   m_table->verticalHeader()->setDefaultSectionSize(kRowHeight - 4);
   m_table->verticalHeader()->setMinimumSectionSize(kRowHeight - 4);
   column->addWidget(m_table, 3);
@@ -127,6 +155,7 @@ RunPage::RunPage(Services& services, QWidget* parent) : Page(services, parent) {
   connect(m_table->selectionModel(), &QItemSelectionModel::currentRowChanged, this, [this](const QModelIndex& now) {
     if (now.isValid() && !m_filling && m_model->row(now.row()).candidate != 0) this->services().selection.setCandidate(m_model->row(now.row()).candidate);
     refreshSelected();
+    if (!m_filling) refreshCurve();
   });
   connect(m_table, &TableView::moveWanted, this, &RunPage::moveSelected);
   connect(m_table, &TableView::deletePressed, this, &RunPage::removeSelected);
@@ -148,7 +177,7 @@ QWidget* RunPage::buildBelow() {
   m_below = new QTabWidget;
   m_below->setDocumentMode(true);
   m_below->tabBar()->setDrawBase(false);
-  m_below->setAccessibleName(tr("Errors and log"));
+  m_below->setAccessibleName(tr("Loss curve, errors and log"));
   auto* errors = new QWidget;
   auto* column = new QVBoxLayout(errors);
   column->setContentsMargins(0, kGapSmall, 0, 0);
@@ -157,7 +186,17 @@ QWidget* RunPage::buildBelow() {
   m_errors = new TensorErrorChart(services().selection);
   column->addWidget(m_errorTitle);
   column->addWidget(m_errors, 1);
+  auto* curve = new QWidget;
+  auto* curveColumn = new QVBoxLayout(curve);
+  curveColumn->setContentsMargins(0, kGapSmall, 0, 0);
+  curveColumn->setSpacing(0);
+  m_curve = new CurveChart;
+  m_curveFrame = new ChartFrame(tr("Loss curve"), m_curve);
+  curveColumn->addWidget(m_curveFrame, 1);
+  m_below->addTab(curve, tr("Loss curve"));
+  m_below->setTabVisible(kCurveTab, false);
   m_below->addTab(errors, tr("Error per tensor"));
+  m_below->setCurrentWidget(errors);
   m_log = new QPlainTextEdit;
   m_log->setReadOnly(true);
   m_log->setMaximumBlockCount(2000);
@@ -178,6 +217,23 @@ const CandidateInfo* RunPage::selected() const {
   for (const CandidateInfo& candidate : m_snapshot->candidates)
     if (candidate.id == m_model->row(now.row()).candidate) return &candidate;
   return nullptr;
+}
+
+// While a curve is there it is what one looks at: its tab comes up once, when it appears.
+void RunPage::refreshCurve() {
+  const QModelIndex now = m_table->currentIndex();
+  const RunRow* row = row_with_curve(m_model->rows(), now.isValid() ? &m_model->row(now.row()) : nullptr);
+  const bool appears = row && !m_below->isTabVisible(kCurveTab);
+  m_below->setTabVisible(kCurveTab, row != nullptr);
+  if (!row) return m_shownCurve.reset();
+  if (appears) m_below->setCurrentIndex(kCurveTab);
+  if (m_shownCurve == row->curve && m_shownState == row->state) return;
+  m_shownCurve = row->curve;
+  m_shownState = row->state;
+  TrainingCurve curve = trainingCurve(*row);
+  m_curveFrame->setTitle(QStringLiteral("%1 · %2 · %3").arg(toQString(row->candidate_name), toQString(row->step), curveSentence(curve, *row)));
+  if (m_snapshot) m_curveFrame->setProvenance(tr("%1 · %2").arg(toQString(m_snapshot->name), toQString(m_snapshot->device)));
+  m_curve->setCurve(std::move(curve));
 }
 
 void RunPage::refreshSelected() {
@@ -285,6 +341,7 @@ void RunPage::setSnapshot(const SnapshotPtr& snapshot) {
   m_model->setRows(rows_of(*snapshot));
   m_filling = false;
   refreshSelected();
+  refreshCurve();
   const CandidateInfo* shown = candidate_to_show(*snapshot, services().selection.candidate());
   m_errors->setVisible(shown != nullptr);
   m_errorTitle->setText(shown ? tr("%1 · relative error of each tensor's weights").arg(QString::fromStdString(shown->name)) : tr("Errors appear as tensors are made."));

@@ -15,7 +15,9 @@ class QToolButton;
 
 namespace retort::ui {
 
+class ChartFrame;
 class CodeBox;
+class CurveChart;
 class EmptyState;
 class FactGrid;
 class Notice;
@@ -42,12 +44,17 @@ class RunPage : public Page {
   void removeSelected();
   const CandidateInfo* selected() const;
   void refreshSelected();
+  void refreshCurve();
 
   SnapshotPtr m_snapshot;
   QString m_estimateKey;       // what the shown estimate was made for
   RunModel* m_model;
   TableView* m_table;
   TensorErrorChart* m_errors;
+  CurveChart* m_curve;
+  ChartFrame* m_curveFrame;
+  std::shared_ptr<const std::vector<distill::CurvePoint>> m_shownCurve;
+  JobState m_shownState = JobState::kWaiting;
   QLabel *m_errorTitle, *m_estimate, *m_overall;
   QTabWidget* m_below;
   QPlainTextEdit* m_log;
