@@ -45,7 +45,8 @@ void Capture::grab(const QString& path) {
 void Capture::pagesTo(const QString& folder, const QString& suffix, const QString& prompt, bool parts) {
   static const QHash<QString, QStringList> kParts = {
       {QStringLiteral("model"), {QStringLiteral("outliers"), QStringLiteral("tensors"), QStringLiteral("configuration"), QStringLiteral("text")}},
-      {QStringLiteral("compare"), {QStringLiteral("stairs"), QStringLiteral("layers"), QStringLiteral("difficulty"), QStringLiteral("slices"), QStringLiteral("flips")}}};
+      {QStringLiteral("recipes"), {QStringLiteral("loss"), QStringLiteral("training"), QStringLiteral("data"), QStringLiteral("json")}},
+      {QStringLiteral("compare"), {QStringLiteral("stairs"), QStringLiteral("stages"), QStringLiteral("layers"), QStringLiteral("difficulty"), QStringLiteral("slices"), QStringLiteral("flips")}}};
   QDir().mkpath(folder);
   for (const PageEntry& entry : m_window.pages()) {
     const QString id = entry.id;

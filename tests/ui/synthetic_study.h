@@ -3,10 +3,12 @@
 #pragma once
 
 #include <chrono>
+#include <cmath>
 #include <mutex>
 #include <thread>
 #include <vector>
 
+#include "core/distill/trainer.h"
 #include "core/study/study.h"
 #include "ui/services/core_api.h"
 
@@ -112,6 +114,107 @@ inline StudySnapshot syntheticSnapshot() {
   s.threads = 2;
   s.device = "Test CPU · 2 threads";
   s.store_bytes = 512'000'000;
+  return s;
+}
+
+// A study of a classifier with two students: nothing decodes, nothing has a perplexity; one student has its staircase and
+// the curve of its training.
+inline CandidateInfo classifierCandidate(std::int64_t id, const char* name, std::uint64_t bytes, double kld, double right, double milliseconds) {
+  CandidateInfo info;
+  info.id = id;
+  info.name = info.recipe.name = name;
+  info.is_original = id == 1;
+  info.bytes = bytes;
+  info.bytes_predicted = false;
+  info.bits_per_weight = id == 1 ? 16 : 8.2;
+  info.state = CandidateState::kDone;
+  Evaluation texts;
+  texts.task = "classification";
+  texts.n = 120;
+  texts.activations = "q8";
+  texts.figures["accuracy"] = figure(right, 0.03);
+  texts.figures["macro_f1"] = figure(right - 0.004, 0.03);
+  if (id != 1) {
+    texts.figures["kld_mean"] = figure(kld, kld * 0.1);
+    texts.figures["top1_agreement"] = figure(1 - kld, 0.01);
+  }
+  for (int i = 0; i < 120; ++i) {
+    Evaluation::Row row;
+    row.index = i;
+    row.text = "a text " + std::to_string(i);
+    row.correct = i < right * 120;
+    row.score = row.correct ? 1 : 0;
+    row.kld = kld;
+    row.answer = row.correct ? "positive" : "negative";
+    row.margin = 0.01 * i;
+    texts.rows.push_back(row);
+  }
+  info.evaluations["reviews"] = texts;
+  BenchResult bench;
+  bench.prefill_tokens_per_second = 9000 / milliseconds;
+  bench.p50 = milliseconds * 1e-3;
+  bench.p95 = 1.2 * bench.p50;
+  bench.p99 = 1.5 * bench.p50;
+  bench.peak_memory_bytes = bytes * 2;
+  bench.memory = {bytes, 0, 4'000'000};
+  bench.example_tokens = 128;
+  bench.device = "Test CPU · 2 threads";
+  info.bench = bench;
+  return info;
+}
+
+inline StageInfo stage(const char* name, std::uint64_t bytes, double right, double latency, const char* warning = "") {
+  return {.name = name, .bytes = bytes, .figures = {{"accuracy", figure(right, 0.02)}, {"p50", figure(latency, 0)}, {"peak_memory", figure(2.0 * static_cast<double>(bytes), 0)}}, .warning = warning};
+}
+
+inline std::shared_ptr<const std::vector<distill::CurvePoint>> lossCurve(std::int64_t steps, std::int64_t every) {
+  auto curve = std::make_shared<std::vector<distill::CurvePoint>>();
+  for (std::int64_t i = 1; i <= steps; ++i) {
+    distill::CurvePoint point;
+    point.step = i;
+    point.seconds = 0.1 * static_cast<double>(i);
+    point.rate = 1e-4;
+    point.loss.loss = 0.2 + 0.8 * std::exp(-static_cast<double>(i) / 60) + 0.04 * std::sin(static_cast<double>(i) * 1.7);
+    point.loss.divergence = point.loss.loss * 0.4;
+    curve->push_back(point);
+    if (i % every != 0) continue;
+    point.validation = true;
+    point.loss.loss = 0.24 + 0.7 * std::exp(-static_cast<double>(i) / 70);
+    point.loss.labelled = 200;
+    point.loss.right = static_cast<std::int64_t>(200 * (0.9 - 0.35 * std::exp(-static_cast<double>(i) / 50)));
+    curve->push_back(point);
+  }
+  return curve;
+}
+
+inline StudySnapshot classifierSnapshot() {
+  StudySnapshot s;
+  s.path = "/tmp/classifier.retort";
+  s.name = "classifier";
+  s.source = SourceInfo{.path = "/m/minilm", .name = "MiniLM SST-2", .architecture = "bert", .licence = "apache-2.0", .parameters = 22'700'000,
+                        .bytes = 90'900'000, .bits_per_weight = 32, .quantized = {}, .digest = {}, .kind = SourceKind::kClassifier, .layers = 6, .classes = 2, .gguf = false};
+  s.data = {{.name = "reviews", .path = "r.jsonl", .kind = DataKind::kLabelled, .role = DataRole::kEvaluation, .examples = 120, .tokens = 3000, .length_histogram = {2, 9, 20, 11, 3}, .overlap_warning = {}},
+            {.name = "train", .path = "t.jsonl", .kind = DataKind::kLabelled, .role = DataRole::kTraining, .examples = 6700, .tokens = 90000, .length_histogram = {4, 30, 40, 21, 5}, .overlap_warning = {}}};
+  s.candidates = {classifierCandidate(1, "original", 45'400'000, 0, 0.89, 9), classifierCandidate(2, "INT8", 23'000'000, 0.004, 0.888, 6),
+                  classifierCandidate(3, "half the layers", 34'800'000, 0.06, 0.874, 5), classifierCandidate(4, "half the layers, 8 bits, repair", 17'500'000, 0.07, 0.871, 3.4)};
+  s.candidates[2].recipe.student = R"({"student": {"layers": 3}, "stages": [{"kind": "distill"}]})";
+  s.candidates[3].recipe.student = R"({"student": {"layers": 3}, "stages": [{"kind": "distill"}, {"kind": "quantize", "level": "INT8"}, {"kind": "repair", "steps": 200}]})";
+  s.candidates[2].stages = {stage("source", 45'400'000, 0.89, 0.009), stage("distill", 34'800'000, 0.874, 0.005)};
+  s.candidates[3].stages = {stage("source", 45'400'000, 0.89, 0.009), stage("distill", 34'800'000, 0.874, 0.005),
+                            stage("quantize INT8", 17'500'000, 0.858, 0.0034, "quantize INT8 adds to what distill cost: 1.6 points of the answers more."), stage("repair", 17'500'000, 0.871, 0.0034)};
+  s.recommendation = {.candidate = 4, .what = "Take half the layers, 8 bits, repair", .why = "it is the smallest within your goals", .runner_up = "INT8", .would_change = {}, .missing = {}};
+  std::int64_t id = 1;
+  for (const char* step : {"distill", "classes: reviews after distill", "quantize INT8", "repair", "classes: reviews", "speed and memory"})
+    s.run.push_back({.id = id++, .candidate = 4, .candidate_name = s.candidates[3].name, .step = step, .state = JobState::kWaiting, .done = 0, .total = 400, .unit = "steps", .working_on = {}, .rate = 0, .seconds_left = -1, .reused = 0, .message = {}, .curve = {}});
+  s.run[0].state = JobState::kRunning;
+  s.run[0].done = 240;
+  s.run[0].rate = 4.1;
+  s.run[0].seconds_left = 39;
+  s.run[0].curve = lossCurve(240, 40);
+  s.context = 512;
+  s.threads = 2;
+  s.device = "Test CPU · 2 threads";
+  s.running = true;
   return s;
 }
 
@@ -279,6 +382,20 @@ inline ui::CoreApi syntheticApi(std::shared_ptr<SyntheticStudy> study, int steps
   api.recipeToJson = &recipe_to_json;
   api.recipeFromJson = &recipe_from_json;
   api.presetRecipes = &preset_recipes;
+  api.levels = &levels;
+  api.studentPresets = [](const SourceInfo&, const std::vector<DataInfo>& data) {
+    ui::StudentPreset half, packed;
+    half.group = "Distill";
+    half.plain = "Every other layer stays.";
+    half.recipe.name = "half the layers";
+    half.recipe.student = R"({"student": {"layers": 3}})";
+    if (data.empty()) half.problem = "There is nothing to learn from.";
+    packed = half;
+    packed.group = "Combine";
+    packed.recipe.name = "half the layers, then 8 bits";
+    packed.recipe.student = R"({"student": {"layers": 3}, "stages": [{"kind": "distill"}, {"kind": "quantize", "level": "INT8"}]})";
+    return std::vector{half, packed};
+  };
   return api;
 }
 

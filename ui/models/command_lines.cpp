@@ -3,6 +3,7 @@
 #include <QRegularExpression>
 #include <QStringList>
 
+#include "core/distill/distill_recipe.h"
 #include "ui/format.h"
 
 namespace retort::ui {
@@ -34,13 +35,41 @@ QString newStudyCommand(const StudySnapshot& study) {
 QString dataCommand(const StudySnapshot& study, const DataInfo& set) {
   if (!study.source) return {};
   const QString model = shellWord(study.source->path), data = shellWord(set.path);
+  if (set.role == DataRole::kTraining) return QStringLiteral("retort distill --teacher %1 --data %2 -o student").arg(model, data);
   if (set.role != DataRole::kEvaluation) return QStringLiteral("retort quantize %1 --type Q4_K_M --calibration %2 -o Q4_K_M.gguf").arg(model, data);
-  const QString task = set.kind == DataKind::kChoice ? QStringLiteral("choice") : set.kind == DataKind::kText ? QStringLiteral("perplexity") : QStringLiteral("exact");
+  const QString task = set.kind == DataKind::kChoice     ? QStringLiteral("choice")
+                       : set.kind == DataKind::kText     ? QStringLiteral("perplexity")
+                       : set.kind == DataKind::kLabelled ? QStringLiteral("classification")
+                                                         : QStringLiteral("exact");
   return QStringLiteral("retort eval %1 --task %2 --data %3 --context %4").arg(model, task, data).arg(study.context);
 }
 
 QString runCommand(const StudySnapshot& study, bool onlyEstimate) {
   return QStringLiteral("retort study run %1").arg(shellWord(study.path)) + (onlyEstimate ? QStringLiteral(" --estimate") : QString());
+}
+
+QString draftCommand(const StudySnapshot& study, const Recipe& recipe) {
+  if (!study.source) return {};
+  QString name = QString::fromStdString(recipe.name).toLower();
+  static const QRegularExpression other(QStringLiteral("[^a-z0-9_.]+"));
+  name.replace(other, QStringLiteral("-"));
+  while (name.endsWith(QLatin1Char('-'))) name.chop(1);
+  if (name.isEmpty()) name = QStringLiteral("recipe");
+  if (!recipe.student.empty()) {
+    QString line = QStringLiteral("retort distill --recipe %1.json").arg(name);
+    const auto student = distill::distill_recipe_from_json(recipe.student);
+    if (!student || student->teacher.empty()) line += QStringLiteral(" --teacher ") + shellWord(study.source->path);
+    if (student && student->data.train.empty())
+      for (const DataInfo& set : study.data)
+        if (set.role == DataRole::kTraining) {
+          line += QStringLiteral(" --data ") + shellWord(set.path);
+          break;
+        }
+    const bool file = study.source->gguf && !(student && distill::final_level(*student) == "INT8");
+    return line + QStringLiteral(" -o %1%2").arg(name, file ? QStringLiteral(".gguf") : QString());
+  }
+  if (recipe.stages.size() != 1) return {};
+  return QStringLiteral("retort quantize %1 --recipe %2.json -o %2.gguf").arg(shellWord(study.source->path), name);
 }
 
 QString showCommand(const StudySnapshot& study) { return QStringLiteral("retort study show ") + shellWord(study.path); }

@@ -16,6 +16,8 @@ QString newStudyCommand(const StudySnapshot& study);
 // Measures the source on a set, or collects an importance matrix from it.
 QString dataCommand(const StudySnapshot& study, const DataInfo& set);
 QString runCommand(const StudySnapshot& study, bool onlyEstimate = false);
+// What makes a recipe that is only edited yet: the file that it names has to be saved first.
+QString draftCommand(const StudySnapshot& study, const Recipe& recipe);
 QString showCommand(const StudySnapshot& study);
 
 }  // namespace retort::ui

@@ -22,6 +22,7 @@ CoreApi coreApi() {
   api.recipeToJson = &recipe_to_json;
   api.recipeFromJson = &recipe_from_json;
   api.presetRecipes = &preset_recipes;
+  api.predictStudent = &distill::predict_student;
   api.describeHardware = &describe_hardware;
   api.measureLimits = &measure_limits;
   api.reportKernels = [] {

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "core/distill/predict.h"
 #include "core/evaluate/data_set.h"
 #include "core/measure/hardware.h"
 #include "core/model/backend.h"
@@ -18,6 +19,13 @@
 #include "kernels/dispatch/ops.h"
 
 namespace retort::ui {
+
+// A ready-made student for a source and its data, and why it can't work where it can't.
+struct StudentPreset {
+  Recipe recipe;
+  std::string group;             // "Distill", "Combine"
+  std::string plain, problem;    // one sentence each
+};
 
 struct CoreApi {
   using Path = std::filesystem::path;
@@ -41,6 +49,10 @@ struct CoreApi {
   std::function<std::string(const Recipe&)> recipeToJson;
   std::function<Result<Recipe>(std::string_view)> recipeFromJson;
   std::function<std::vector<Recipe>()> presetRecipes;
+
+  std::function<std::vector<StudentPreset>(const SourceInfo&, const std::vector<DataInfo>&)> studentPresets;
+  // Size, speed, memory and training time of a student, by arithmetic: no weight is touched.
+  std::function<Result<distill::StudentPrediction>(const Model& teacher, const distill::DistillRecipe&, int threads)> predictStudent;
 
   std::function<Hardware()> describeHardware;
   std::function<MachineLimits(int threads)> measureLimits;

@@ -1,47 +1,35 @@
 #include "ui/pages/recipes/recipe_editor.h"
 
-#include <QCheckBox>
-#include <QComboBox>
-#include <QHeaderView>
+#include <QKeyEvent>
 #include <QLineEdit>
 #include <QPlainTextEdit>
-#include <QRegularExpression>
 #include <QStackedWidget>
 #include <QTabBar>
-#include <QTableWidget>
-#include <QTimer>
 #include <QVBoxLayout>
 
-#include "core/quantize/quantizer.h"
 #include "ui/format.h"
+#include "ui/models/command_lines.h"
+#include "ui/pages/recipes/distill_card.h"
+#include "ui/pages/recipes/level_card.h"
 #include "ui/widgets/basics.h"
 
 namespace retort::ui {
 namespace {
-
-// A labelled control with one muted line of explanation.
-QVBoxLayout* field(const QString& name, QWidget* control, QLabel* help = nullptr) {
-  auto* column = new QVBoxLayout;
-  column->setSpacing(2);
-  QLabel* label = makeLabel(name, Tone::Muted, Theme::Size::Small);
-  label->setBuddy(control);
-  column->addWidget(label);
-  column->addWidget(control);
-  if (help) column->addWidget(help);
-  return column;
+constexpr std::size_t kMostPast = 200;
 }
 
-}  // namespace
-
-RecipeEditor::RecipeEditor(StudyService& study, ModelService& model, QWidget* parent)
-    : QWidget(parent), m_study(study), m_model(model) {
-  m_pool.setMaxThreadCount(1);
+RecipeEditor::RecipeEditor(StudyService& study, ModelService& model, QWidget* parent) : QWidget(parent), m_study(study), m_model(model) {
   auto* column = new QVBoxLayout(this);
   column->setContentsMargins(0, 0, 0, 0);
   column->setSpacing(kGap);
   auto* head = new QHBoxLayout;
   head->addWidget(makeHeading(tr("Recipe")));
-  head->addStretch();
+  m_name = new QLineEdit;
+  m_name->setAccessibleName(tr("Name of the recipe"));
+  m_name->setPlaceholderText(tr("Name"));
+  head->addWidget(m_name, 1);
+  m_undo = makeToolButton(QStringLiteral("undo"), tr("Undo the last edit of this draft (Ctrl+Z in the editor)"));
+  head->addWidget(m_undo);
   m_sides = new QTabBar;
   m_sides->setAccessibleName(tr("Recipe as card or as JSON"));
   m_sides->addTab(tr("Card"));
@@ -49,119 +37,36 @@ RecipeEditor::RecipeEditor(StudyService& study, ModelService& model, QWidget* pa
   m_sides->setDrawBase(false);
   head->addWidget(m_sides);
   column->addLayout(head);
-  m_name = new QLineEdit;
-  m_name->setAccessibleName(tr("Name of the recipe"));
-  column->addLayout(field(tr("Name"), m_name));
   m_stack = new QStackedWidget;
-  m_stack->addWidget(buildCard());
+  m_cards = new QStackedWidget;
+  m_levelCard = new LevelCard(study, model);
+  m_cards->addWidget(m_levelCard);
+  m_stack->addWidget(m_cards);
   m_stack->addWidget(buildJson());
   column->addWidget(m_stack, 1);
   m_problem = makeLabel({}, Tone::Bad, Theme::Size::Small);
   m_problem->setWordWrap(true);
   m_problem->hide();
   column->addWidget(m_problem);
-  m_plan = makeLabel({}, Tone::Normal);
-  m_plan->setWordWrap(true);
-  column->addWidget(m_plan);
   m_command = new CodeBox(tr("command line"));
   column->addWidget(m_command);
+  column->addLayout(buildButtons());
+  connectParts();
+  refreshButtons();
+}
+
+QHBoxLayout* RecipeEditor::buildButtons() {
   auto* buttons = new QHBoxLayout;
   m_apply = makeButton(tr("Apply"), QStringLiteral("check"), true);
   m_apply->setToolTip(tr("Changes this candidate; its measurements are dropped. Undo brings them back."));
   m_add = makeButton(tr("Add"));
   m_add->setToolTip(tr("Adds this recipe as a candidate of its own"));
   m_revert = makeButton(tr("Revert"));
-  for (QPushButton* button : {m_revert, m_add, m_apply}) {
-    if (button == m_add) buttons->addStretch();
-    buttons->addWidget(button);
-  }
-  column->addLayout(buttons);
-  m_later = new QTimer(this);
-  m_later->setSingleShot(true);
-  m_later->setInterval(200);
-
-  connect(m_later, &QTimer::timeout, this, &RecipeEditor::requestPlan);
-  connect(m_sides, &QTabBar::currentChanged, m_stack, &QStackedWidget::setCurrentIndex);
-  connect(m_name, &QLineEdit::textEdited, this, &RecipeEditor::takeCard);
-  connect(m_apply, &QPushButton::clicked, this, [this] {
-    if (m_candidate) m_study.updateCandidate(*m_candidate, m_draft);
-    m_original = m_draft;
-    refreshButtons();
-  });
-  connect(m_add, &QPushButton::clicked, this, [this] { m_study.addCandidate(m_draft); });
-  connect(m_revert, &QPushButton::clicked, this, [this] {
-    m_draft = m_original;
-    setProblem({});
-    showDraft();
-  });
-  connect(&model, &ModelService::loadedChanged, m_later, qOverload<>(&QTimer::start));
-  refreshButtons();
-}
-
-RecipeEditor::~RecipeEditor() { m_pool.waitForDone(); }
-
-QWidget* RecipeEditor::buildCard() {
-  auto* card = new QFrame;
-  card->setProperty("card", "raised");
-  auto* column = new QVBoxLayout(card);
-  column->setContentsMargins(kGap, kGap, kGap, kGap);
-  column->setSpacing(kGap);
-  column->addWidget(makeHeading(tr("1 · Quantize")));
-  m_level = new QComboBox;
-  m_level->setSizeAdjustPolicy(QComboBox::AdjustToMinimumContentsLengthWithIcon);
-  m_level->setAccessibleName(tr("Level"));
-  m_level->setPlaceholderText(tr("as the source is stored"));
-  if (m_study.api().levels)
-    for (const Level& level : m_study.api().levels())
-      m_level->addItem(QStringLiteral("%1 · %2").arg(toQString(level.plain), toQString(level.id)), toQString(level.id));
-  m_explanation = makeLabel({}, Tone::Muted, Theme::Size::Small);
-  m_explanation->setWordWrap(true);
-  column->addLayout(field(tr("Level"), m_level, m_explanation));
-  m_importance = new QCheckBox(tr("Importance matrix"));
-  m_importance->setToolTip(tr("Made from the calibration text: weighs each column's error by how strongly the text excites it"));
-  column->addWidget(m_importance);
-  m_activations = new QComboBox;
-  m_activations->setSizeAdjustPolicy(QComboBox::AdjustToMinimumContentsLengthWithIcon);
-  m_activations->setAccessibleName(tr("Activations"));
-  m_activations->addItem(tr("8-bit per block · q8 (fast)"), QStringLiteral("q8"));
-  m_activations->addItem(tr("32-bit · f32 (exact)"), QStringLiteral("f32"));
-  column->addLayout(field(tr("Runs with activations"), m_activations));
-
-  auto* head = new QHBoxLayout;
-  QLabel* patterns = makeLabel(tr("Types by pattern"), Tone::Muted, Theme::Size::Small);
-  patterns->setToolTip(tr("The first pattern that matches a tensor's name decides"));
-  head->addWidget(patterns, 1);
-  auto* add = makeToolButton(QStringLiteral("plus"), tr("Add a pattern"));
-  auto* remove = makeToolButton(QStringLiteral("trash"), tr("Remove the pattern"));
-  head->addWidget(add);
-  head->addWidget(remove);
-  column->addLayout(head);
-  m_overrides = new QTableWidget(0, 2);
-  m_overrides->setAccessibleName(tr("Types by pattern"));
-  m_overrides->setHorizontalHeaderLabels({tr("Tensors that match"), tr("Type")});
-  m_overrides->horizontalHeader()->setSectionResizeMode(0, QHeaderView::Stretch);
-  m_overrides->horizontalHeader()->setDefaultAlignment(Qt::AlignLeft | Qt::AlignVCenter);
-  m_overrides->setColumnWidth(1, 92);
-  m_overrides->verticalHeader()->hide();
-  m_overrides->verticalHeader()->setDefaultSectionSize(kRowHeight + 2);
-  m_overrides->setShowGrid(false);
-  m_overrides->setMinimumHeight(86);
-  column->addWidget(m_overrides, 1);
-
-  connect(m_level, &QComboBox::currentIndexChanged, this, &RecipeEditor::takeCard);
-  connect(m_activations, &QComboBox::currentIndexChanged, this, &RecipeEditor::takeCard);
-  connect(m_importance, &QCheckBox::toggled, this, &RecipeEditor::takeCard);
-  connect(m_overrides, &QTableWidget::itemChanged, this, &RecipeEditor::takeCard);
-  connect(add, &QToolButton::clicked, this, [this] {
-    addOverride(QStringLiteral("ffn_down"), QStringLiteral("Q8_0"));
-    takeCard();
-    m_overrides->editItem(m_overrides->item(m_overrides->rowCount() - 1, 0));
-  });
-  connect(remove, &QToolButton::clicked, this, [this] {
-    if (const int row = m_overrides->currentRow(); row >= 0) m_overrides->removeRow(row);
-    takeCard();
-  });
-  return card;
+  buttons->addWidget(m_revert);
+  buttons->addStretch();
+  buttons->addWidget(m_add);
+  buttons->addWidget(m_apply);
+  return buttons;
 }
 
 QWidget* RecipeEditor::buildJson() {
@@ -169,24 +74,30 @@ QWidget* RecipeEditor::buildJson() {
   m_json->setAccessibleName(tr("Recipe as JSON"));
   m_json->setFont(Theme::instance().monospace(Theme::Size::Small));
   m_json->setLineWrapMode(QPlainTextEdit::NoWrap);
-  connect(m_json, &QPlainTextEdit::textChanged, this, &RecipeEditor::takeJson);
   return m_json;
 }
 
-void RecipeEditor::addOverride(const QString& pattern, const QString& type) {
-  const bool wasFilling = std::exchange(m_filling, true);
-  const int row = m_overrides->rowCount();
-  m_overrides->insertRow(row);
-  m_overrides->setItem(row, 0, new QTableWidgetItem(pattern));
-  auto* types = new QComboBox;
-  types->setAccessibleName(tr("Type for the pattern"));
-  for (const auto& traits : kernels::tensor_types())
-    if (find_quantizer(traits.type) && (traits.packed() || traits.type == kernels::TensorType::kF16))
-      types->addItem(toQString(traits.name));
-  types->setCurrentText(type);
-  m_overrides->setCellWidget(row, 1, types);
-  connect(types, &QComboBox::currentIndexChanged, this, &RecipeEditor::takeCard);
-  m_filling = wasFilling;
+void RecipeEditor::connectParts() {
+  connect(m_sides, &QTabBar::currentChanged, m_stack, &QStackedWidget::setCurrentIndex);
+  connect(m_json, &QPlainTextEdit::textChanged, this, &RecipeEditor::takeJson);
+  connect(m_undo, &QToolButton::clicked, this, &RecipeEditor::undo);
+  connect(m_name, &QLineEdit::textEdited, this, [this] {
+    Recipe recipe = m_draft;
+    recipe.name = m_name->text().trimmed().toStdString();
+    take(recipe, From::Name, recipe.name.empty() ? tr("A recipe needs a name.") : QString());
+  });
+  connect(m_levelCard, &LevelCard::edited, this, [this](Recipe recipe, const QString& problem) {
+    recipe.name = m_draft.name;
+    take(recipe, From::Card, problem);
+  });
+  connect(m_apply, &QPushButton::clicked, this, [this] {
+    if (m_candidate) m_study.updateCandidate(*m_candidate, m_draft);
+    m_original = m_draft;
+    m_past.clear();
+    refreshButtons();
+  });
+  connect(m_add, &QPushButton::clicked, this, [this] { m_study.addCandidate(m_draft); });
+  connect(m_revert, &QPushButton::clicked, this, [this] { take(m_original, From::Outside); });
 }
 
 bool RecipeEditor::isEdited() const {
@@ -195,90 +106,83 @@ bool RecipeEditor::isEdited() const {
 }
 
 void RecipeEditor::edit(std::optional<std::int64_t> candidate, const Recipe& recipe, const QString& commandLine) {
-  m_command->setVisible(!commandLine.isEmpty());
-  if (m_command->code() != commandLine) m_command->setCode(commandLine);
+  m_commandLine = commandLine;
   const bool sameThing = candidate == m_candidate && m_original.name == recipe.name;
   if (sameThing && isEdited()) return;   // a snapshot of the run must not eat what is being typed
   const auto& json = m_study.api().recipeToJson;
-  if (sameThing && json && json(recipe) == json(m_original)) return;
+  if (sameThing && json && json(recipe) == json(m_original)) return refreshCommand();
   m_candidate = candidate;
   m_original = m_draft = recipe;
+  m_past.clear();
+  m_lastEdit = From::Outside;
   setProblem({});
-  showDraft();
+  showDraft(From::Outside);
 }
 
-void RecipeEditor::showDraft() {
-  m_filling = true;
-  m_name->setText(QString::fromStdString(m_draft.name));
-  const bool plain = m_draft.stages.size() == 1;
-  for (QWidget* widget : {static_cast<QWidget*>(m_level), static_cast<QWidget*>(m_importance), static_cast<QWidget*>(m_overrides)})
-    widget->setEnabled(plain);
-  m_overrides->setRowCount(0);
-  if (plain) {
-    const Stage& stage = m_draft.stages.front();
-    m_level->setCurrentIndex(m_level->findData(QString::fromStdString(stage.level)));
-    m_importance->setChecked(stage.importance);
-    for (const TypeOverride& wish : stage.overrides)
-      addOverride(QString::fromStdString(wish.pattern), toQString(kernels::traits(wish.type).name));
-  } else {
-    m_level->setCurrentIndex(-1);
-    m_importance->setChecked(false);
-  }
-  m_activations->setCurrentIndex(m_activations->findData(QString::fromStdString(m_draft.activations)));
-  if (const auto& json = m_study.api().recipeToJson) m_json->setPlainText(QString::fromStdString(json(m_draft)));
-  m_filling = false;
-  m_later->start();
-  refreshButtons();
-}
-
-void RecipeEditor::takeCard() {
+void RecipeEditor::take(const Recipe& recipe, From from, const QString& problem) {
   if (m_filling) return;
-  m_draft.name = m_name->text().trimmed().toStdString();
-  m_draft.activations = m_activations->currentData().toString().toStdString();
-  QString problem = m_draft.name.empty() ? tr("A recipe needs a name.") : QString();
-  if (m_draft.stages.size() == 1) {
-    Stage& stage = m_draft.stages.front();
-    stage.level = m_level->currentData().toString().toStdString();
-    stage.importance = m_importance->isChecked();
-    stage.overrides.clear();
-    for (int row = 0; row < m_overrides->rowCount(); ++row) {
-      const auto* pattern = m_overrides->item(row, 0);
-      const auto* type = qobject_cast<QComboBox*>(m_overrides->cellWidget(row, 1));
-      if (!pattern || !type) continue;
-      const QString text = pattern->text();
-      if (const QRegularExpression check(text); !check.isValid()) problem = tr("Pattern %1: %2").arg(text, check.errorString());
-      if (const auto* traits = kernels::find_type(type->currentText().toStdString()))
-        stage.overrides.push_back({text.toStdString(), traits->type});
-    }
-  }
+  // What is typed letter by letter into a name or a text goes back in one.
+  const bool typing = from == m_lastEdit && (from == From::Name || from == From::Json);
+  if (!typing) m_past.push_back(m_draft);
+  if (m_past.size() > kMostPast) m_past.erase(m_past.begin());
+  m_lastEdit = from;
+  m_draft = recipe;
   setProblem(problem);
+  showDraft(from);
+}
+
+void RecipeEditor::undo() {
+  if (m_past.empty()) return;
+  m_draft = m_past.back();
+  m_past.pop_back();
+  m_lastEdit = From::Outside;
+  setProblem({});
+  showDraft(From::Outside);
+}
+
+void RecipeEditor::showDraft(From from) {
   m_filling = true;
-  if (const auto& json = m_study.api().recipeToJson) m_json->setPlainText(QString::fromStdString(json(m_draft)));
+  if (from != From::Name) m_name->setText(QString::fromStdString(m_draft.name));
+  const bool student = !m_draft.student.empty();
+  if (student && !m_distillCard) {
+    m_distillCard = new DistillCard(m_study, m_model);
+    m_cards->addWidget(m_distillCard);
+    connect(m_distillCard, &DistillCard::refused, this, &RecipeEditor::setProblem);
+    connect(m_distillCard, &DistillCard::edited, this, [this](const distill::DistillRecipe& edited) {
+      Recipe recipe = m_draft;
+      recipe.student = distill::distill_recipe_to_json(edited);
+      // What the reader would refuse is said here, at once, and not when it is added.
+      const auto& api = m_study.api();
+      const auto checked = api.recipeFromJson && api.recipeToJson ? api.recipeFromJson(api.recipeToJson(recipe)) : Result<Recipe>(recipe);
+      take(recipe, From::Card, checked ? QString() : failureOf(checked.error()).text);
+    });
+  }
+  m_cards->setCurrentWidget(student ? static_cast<QWidget*>(m_distillCard) : m_levelCard);
+  if (student && from != From::Name) {
+    if (const auto recipe = distill::distill_recipe_from_json(m_draft.student)) m_distillCard->setRecipe(*recipe);
+  } else if (!student && from != From::Card && from != From::Name) {
+    m_levelCard->setRecipe(m_draft);
+  }
+  if (const auto& json = m_study.api().recipeToJson; json && from != From::Json) m_json->setPlainText(QString::fromStdString(json(m_draft)));
   m_filling = false;
-  m_later->start();
+  refreshCommand();
   refreshButtons();
 }
 
 void RecipeEditor::takeJson() {
   if (m_filling || !m_study.api().recipeFromJson) return;
   const auto recipe = m_study.api().recipeFromJson(m_json->toPlainText().toStdString());
-  if (!recipe) {
-    setProblem(failureOf(recipe.error()).text);
-    refreshButtons();
-    return;
-  }
-  setProblem({});
-  m_draft = *recipe;
-  // The card follows; the text stays as it is typed.
-  const QSignalBlocker quiet(m_json);
-  const QString typed = m_json->toPlainText();
-  const QTextCursor cursor = m_json->textCursor();
-  const int position = cursor.position();
-  showDraft();
-  m_json->setPlainText(typed);
-  QTextCursor back = m_json->textCursor();
-  back.setPosition(std::min(position, static_cast<int>(typed.size())));
-  m_json->setTextCursor(back);
+  if (recipe) return take(*recipe, From::Json);
+  setProblem(failureOf(recipe.error()).text);
+  refreshButtons();
+}
+
+// The candidate's own line while nothing is edited; a draft's otherwise.
+void RecipeEditor::refreshCommand() {
+  const SnapshotPtr study = m_study.snapshot();
+  const QString line = !m_commandLine.isEmpty() && !isEdited() ? m_commandLine : study ? draftCommand(*study, m_draft) : QString();
+  m_command->setCode(line);
+  m_command->setVisible(!line.isEmpty());
 }
 
 void RecipeEditor::setProblem(const QString& problem) {
@@ -286,45 +190,34 @@ void RecipeEditor::setProblem(const QString& problem) {
   m_problem->setVisible(!problem.isEmpty());
 }
 
-void RecipeEditor::requestPlan() {
-  const LoadedModelPtr loaded = m_model.loaded();
-  const auto& planner = m_study.api().planLevel;
-  m_explanation->clear();
-  if (m_draft.stages.size() != 1) {
-    m_plan->setText(m_draft.stages.empty() ? tr("The source as it is stored; nothing is made.") : QString());
-    return;
-  }
-  if (m_study.api().levels)
-    for (const Level& level : m_study.api().levels())
-      if (level.id == m_draft.stages.front().level) m_explanation->setText(toQString(level.explanation));
-  if (!loaded || !planner) return m_plan->clear();
-  const quint64 request = ++m_request;
-  m_pool.start([this, request, loaded, planner, stage = m_draft.stages.front()] {
-    const auto plan = planner(*loaded->model, stage.level, stage.importance, stage.overrides);
-    QString text;
-    if (plan) {
-      int fallbacks = 0;
-      for (const TensorPlan& tensor : plan->tensors) fallbacks += tensor.wanted.has_value();
-      text = tr("Predicted: %1, %2 bits per weight").arg(bytesQuantity(plan->file_bytes).text(), significant(plan->bits_per_weight, 3));
-      if (fallbacks > 0) text += tr(" · %n tensor(s) fall back", nullptr, fallbacks);
-    } else {
-      text = failureOf(plan.error()).text;
-    }
-    QMetaObject::invokeMethod(this, [this, request, text, ok = plan.ok()] {
-      if (request != m_request) return;
-      m_plan->setText(text);
-      setTone(m_plan, ok ? Tone::Normal : Tone::Bad);
-    }, Qt::QueuedConnection);
-  });
-}
-
 void RecipeEditor::refreshButtons() {
   const bool valid = m_problem->text().isEmpty() && !m_draft.name.empty();
-  const bool edited = isEdited();
+  const bool edited = isEdited(), makes = !m_draft.stages.empty() || !m_draft.student.empty();
   m_apply->setVisible(m_candidate.has_value());
-  m_apply->setEnabled(valid && edited && !m_draft.stages.empty());
-  m_add->setEnabled(valid && !m_draft.stages.empty());
+  m_apply->setEnabled(valid && edited && makes);
+  m_add->setEnabled(valid && makes);
   m_revert->setEnabled(edited || !m_problem->text().isEmpty());
+  m_undo->setEnabled(canUndo());
+}
+
+void RecipeEditor::showPart(const QString& part) {
+  if (part == QStringLiteral("json")) return m_sides->setCurrentIndex(1);
+  m_sides->setCurrentIndex(0);
+  if (m_distillCard) m_distillCard->showTab(part);
+}
+
+bool RecipeEditor::event(QEvent* event) {
+  // Ctrl+Z in here is the draft's; outside it is the study's.
+  if (event->type() == QEvent::ShortcutOverride && canUndo() && static_cast<QKeyEvent*>(event)->matches(QKeySequence::Undo)) {
+    event->accept();
+    return true;
+  }
+  return QWidget::event(event);
+}
+
+void RecipeEditor::keyPressEvent(QKeyEvent* event) {
+  if (canUndo() && event->matches(QKeySequence::Undo)) return undo();
+  QWidget::keyPressEvent(event);
 }
 
 }  // namespace retort::ui

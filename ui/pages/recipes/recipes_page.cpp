@@ -1,10 +1,12 @@
 #include "ui/pages/recipes/recipes_page.h"
 
 #include <QHBoxLayout>
+#include <QHeaderView>
 #include <QSplitter>
 #include <QVBoxLayout>
 #include <algorithm>
 
+#include "core/distill/distill_recipe.h"
 #include "ui/actions.h"
 #include "ui/format.h"
 #include "ui/pages/recipes/recipe_editor.h"
@@ -16,10 +18,19 @@
 namespace retort::ui {
 namespace {
 
+bool makesSomething(const Recipe& recipe) { return !recipe.stages.empty() || !recipe.student.empty(); }
+
+// A student whose recipe names no data learns from the study's training sets.
+bool needsStudyData(const CandidateInfo& candidate) {
+  if (!candidate.chosen || candidate.recipe.student.empty()) return false;
+  const auto student = distill::distill_recipe_from_json(candidate.recipe.student);
+  return student && student->data.train.empty() && student->data.unlabelled.empty();
+}
+
 QWidget* pane(QLayout* layout) {
   auto* widget = new QWidget;
   widget->setLayout(layout);
-  layout->setContentsMargins(kGap, kGapLarge, kGap, kGapLarge);
+  layout->setContentsMargins(kGapLarge, kGap, kGapLarge, kGap);
   layout->setSpacing(kGap);
   return widget;
 }
@@ -31,18 +42,21 @@ RecipesPage::RecipesPage(Services& services, QWidget* parent) : Page(services, p
   m_candidates = new CandidateModel(this);
   auto* outer = new QHBoxLayout(this);
   outer->setContentsMargins(0, 0, 0, 0);
+  auto* left = new QSplitter(Qt::Vertical);
+  left->setChildrenCollapsible(false);
+  left->addWidget(buildPresets());
+  left->addWidget(buildCandidates());
+  left->setSizes({360, 320});
   auto* splitter = new QSplitter(Qt::Horizontal);
   splitter->setChildrenCollapsible(false);
-  splitter->addWidget(buildPresets());
-  splitter->addWidget(buildCandidates());
+  splitter->addWidget(left);
   auto* right = new QVBoxLayout;
   m_editor = new RecipeEditor(services.study, services.model);
   right->addWidget(m_editor);
   splitter->addWidget(pane(right));
-  splitter->setSizes({280, 310, 259});
-  splitter->setStretchFactor(0, 2);
-  splitter->setStretchFactor(1, 2);
-  splitter->setStretchFactor(2, 2);
+  splitter->setSizes({392, 457});
+  splitter->setStretchFactor(0, 3);
+  splitter->setStretchFactor(1, 4);
   outer->addWidget(splitter);
   connectParts();
 }
@@ -54,11 +68,16 @@ QWidget* RecipesPage::buildPresets() {
   head->addStretch();
   m_addPreset = makeButton(tr("Add"), QStringLiteral("plus"));
   m_addPreset->setToolTip(tr("Adds the selected preset to the candidates (Enter)"));
+  m_newStudent = makeButton(tr("New student"));
+  m_newStudent->setToolTip(tr("A student to design in the editor: layers and widths, losses, data, stages"));
+  head->addWidget(m_newStudent);
   head->addWidget(m_addPreset);
   column->addLayout(head);
   m_presetTable = new TableView(tr("Presets"));
   m_presetTable->setModel(m_presets);
-  m_presetTable->setWidths({0, 73, 58, 70, 50});
+  m_presetTable->setWidths({0, 74, 62, 96, 50});
+  m_presetTable->verticalHeader()->setDefaultSectionSize(kRowHeight - 3);
+  m_presetTable->verticalHeader()->setMinimumSectionSize(kRowHeight - 3);
   m_presetTable->setColumnHidden(PresetModel::Memory, true);   // the Model page has it per level, beside what fits
   column->addWidget(m_presetTable, 1);
   return pane(column);
@@ -77,7 +96,9 @@ QWidget* RecipesPage::buildCandidates() {
   column->addLayout(head);
   m_candidateTable = new TableView(tr("Candidates of this study"));
   m_candidateTable->setModel(m_candidates);
-  m_candidateTable->setWidths({0, 73, 50, 76});
+  m_candidateTable->setWidths({0, 74, 50, 84});
+  m_candidateTable->verticalHeader()->setDefaultSectionSize(kRowHeight - 3);
+  m_candidateTable->verticalHeader()->setMinimumSectionSize(kRowHeight - 3);
   m_candidateTable->setColumnHidden(CandidateModel::Bits, true);   // in the inspector, beside the other figures
   m_candidateTable->setDragEnabled(true);
   m_candidateTable->setAcceptDrops(true);
@@ -94,13 +115,16 @@ QWidget* RecipesPage::buildCandidates() {
 void RecipesPage::connectParts() {
   StudyService& study = services().study;
   connect(m_addPreset, &QPushButton::clicked, this, &RecipesPage::addPreset);
+  connect(m_newStudent, &QPushButton::clicked, this, &RecipesPage::newStudent);
   connect(m_presetTable, &TableView::activated, this, &RecipesPage::addPreset);
   connect(m_presetTable->selectionModel(), &QItemSelectionModel::currentRowChanged, this, [this](const QModelIndex& now) {
-    if (!now.isValid()) return;
+    if (!now.isValid() || !m_presets->row(now.row()).heading.isEmpty()) return m_addPreset->setEnabled(false);
     m_addPreset->setEnabled(m_presets->row(now.row()).problem.isEmpty());
     if (m_presetTable->hasFocus()) m_editor->edit({}, m_presets->row(now.row()).recipe, {});
   });
-  connect(m_presetTable, &TableView::clicked, this, [this](const QModelIndex& now) { m_editor->edit({}, m_presets->row(now.row()).recipe, {}); });
+  connect(m_presetTable, &TableView::clicked, this, [this](const QModelIndex& now) {
+    if (m_presets->row(now.row()).heading.isEmpty()) m_editor->edit({}, m_presets->row(now.row()).recipe, {});
+  });
   connect(m_candidateTable->selectionModel(), &QItemSelectionModel::currentRowChanged, this, [this](const QModelIndex& now) {
     if (now.isValid() && !m_filling) services().selection.setCandidate(m_candidates->row(now.row()).id);
     refreshSelected();
@@ -143,6 +167,13 @@ void RecipesPage::connectParts() {
   actions.add({QStringLiteral("recipes.duplicate"), group, tr("Duplicate the candidate"), QKeySequence(tr("Ctrl+Shift+D")), QStringLiteral("duplicate")}, this, [this] { duplicate(); });
 }
 
+RecipesPage::~RecipesPage() {
+  ++m_predictionRequest;
+  m_pool.waitForDone();
+}
+
+void RecipesPage::showPart(const QString& part) { m_editor->showPart(part); }
+
 PageStatus RecipesPage::status(const StudySnapshot* study) {
   if (!study) return {PageState::Empty, tr("no study is open")};
   const auto chosen = std::count_if(study->candidates.begin(), study->candidates.end(),
@@ -152,6 +183,8 @@ PageStatus RecipesPage::status(const StudySnapshot* study) {
     return c.chosen && std::any_of(c.recipe.stages.begin(), c.recipe.stages.end(), [](const Stage& s) { return s.importance; });
   });
   const bool calibration = std::any_of(study->data.begin(), study->data.end(), [](const DataInfo& d) { return d.role == DataRole::kCalibration; });
+  const bool training = std::any_of(study->data.begin(), study->data.end(), [](const DataInfo& d) { return d.role == DataRole::kTraining; });
+  if (!training && std::any_of(study->candidates.begin(), study->candidates.end(), needsStudyData)) return {PageState::Attention, tr("a student needs training data")};
   if (importance && !calibration) return {PageState::Attention, tr("an importance matrix needs a calibration text")};
   return {PageState::Ready, tr("%n candidate(s) chosen", nullptr, static_cast<int>(chosen))};
 }
@@ -190,8 +223,31 @@ void RecipesPage::refreshPresets() {
     m_memoryContext = m_snapshot->context;
     services().model.requestMemory(m_memoryContext, m_snapshot->threads);
   }
+  const auto heading = [](const QString& title, const QString& explanation) {
+    PresetRow row;
+    row.heading = title;
+    row.explanation = explanation;
+    return row;
+  };
+  std::vector<PresetRow> rows{heading(tr("Quantize"), tr("The source's own weights in fewer bits"))};
+  for (PresetRow& row : levelPresets()) rows.push_back(std::move(row));
+  std::vector<PresetRow> students = studentPresets();
+  const auto combined = std::stable_partition(students.begin(), students.end(), [](const PresetRow& row) { return !row.combines; });
+  if (combined != students.begin()) rows.push_back(heading(tr("Distill"), tr("A smaller student learns from the source")));
+  std::move(students.begin(), combined, std::back_inserter(rows));
+  if (combined != students.end()) rows.push_back(heading(tr("Combine"), tr("A student that is then quantized, and repaired")));
+  std::move(combined, students.end(), std::back_inserter(rows));
+  m_presets->setRows(std::move(rows));
+  setHeadings();
+  const QModelIndex now = m_presetTable->currentIndex();
+  m_addPreset->setEnabled(m_snapshot && now.isValid() && now.flags().testFlag(Qt::ItemIsSelectable) && m_presets->row(now.row()).problem.isEmpty());
+  requestPredictions();
+}
+
+std::vector<PresetRow> RecipesPage::levelPresets() const {
+  const LoadedModelPtr loaded = services().model.loaded();
   std::vector<PresetRow> rows;
-  for (Recipe& recipe : api.presetRecipes()) {
+  for (Recipe& recipe : services().study.api().presetRecipes()) {
     PresetRow row;
     row.code = QString::fromStdString(recipe.name);
     row.plain = row.code;
@@ -214,14 +270,67 @@ void RecipesPage::refreshPresets() {
     if (m_snapshot) fillExpectations(row, *m_snapshot);
     rows.push_back(std::move(row));
   }
-  m_presets->setRows(std::move(rows));
-  m_addPreset->setEnabled(m_snapshot && m_presetTable->currentIndex().isValid());
+  return rows;
+}
+
+std::vector<PresetRow> RecipesPage::studentPresets() const {
+  std::vector<PresetRow> rows;
+  const auto& presets = services().study.api().studentPresets;
+  if (!presets || !m_snapshot || !m_snapshot->source) return rows;
+  for (StudentPreset& preset : presets(*m_snapshot->source, m_snapshot->data)) {
+    PresetRow row;
+    row.combines = preset.group == "Combine";
+    row.code = QString::fromStdString(preset.recipe.name);
+    row.explanation = QString::fromStdString(preset.plain);
+    row.problem = QString::fromStdString(preset.problem);
+    if (const auto found = m_predictions.find(preset.recipe.student); found != m_predictions.end()) {
+      row.bytes = found->second.bytes;
+      row.memory = found->second.memory;
+      row.trainingSeconds = found->second.training_seconds;
+    }
+    row.recipe = std::move(preset.recipe);
+    fillExpectations(row, *m_snapshot);
+    rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
+// A group's name goes over all columns.
+void RecipesPage::setHeadings() {
+  m_presetTable->clearSpans();
+  for (int row = 0; row < m_presets->rowCount(); ++row)
+    if (!m_presets->row(row).heading.isEmpty()) m_presetTable->setSpan(row, 0, 1, PresetModel::Count);
+}
+
+// What each student would weigh and take: once per model, in a worker.
+void RecipesPage::requestPredictions() {
+  const LoadedModelPtr loaded = services().model.loaded();
+  const auto& api = services().study.api();
+  if (!loaded || !m_snapshot || !m_snapshot->source || !api.predictStudent || !api.studentPresets) return;
+  const QString key = QStringLiteral("%1|%2").arg(loaded->path).arg(m_snapshot->threads);
+  if (key == m_predicted) return;
+  m_predicted = key;
+  const quint64 request = ++m_predictionRequest;
+  m_pool.start([this, request, loaded, source = *m_snapshot->source, data = m_snapshot->data, threads = m_snapshot->threads, presets = api.studentPresets, predict = api.predictStudent] {
+    std::map<std::string, distill::StudentPrediction> found;
+    for (const StudentPreset& preset : presets(source, data)) {
+      const auto recipe = distill::distill_recipe_from_json(preset.recipe.student);
+      if (!recipe) continue;
+      if (const auto prediction = predict(*loaded->model, *recipe, threads)) found[preset.recipe.student] = *prediction;
+    }
+    QMetaObject::invokeMethod(this, [this, request, found = std::move(found)] {
+      if (request != m_predictionRequest) return;
+      m_predictions = found;
+      refreshPresets();
+    }, Qt::QueuedConnection);
+  });
 }
 
 void RecipesPage::refreshSelected() {
   const CandidateInfo* candidate = selected();
   const int row = m_candidateTable->currentIndex().row();
-  m_duplicate->setEnabled(candidate && !candidate->recipe.stages.empty());
+  m_newStudent->setEnabled(m_snapshot && m_snapshot->source && m_snapshot->source->kind != SourceKind::kEncoder);
+  m_duplicate->setEnabled(candidate && makesSomething(candidate->recipe));
   m_remove->setEnabled(candidate && !candidate->is_original);
   m_up->setEnabled(candidate && !candidate->is_original && row > 1);
   m_down->setEnabled(candidate && !candidate->is_original && row + 1 < m_candidates->rowCount());
@@ -230,13 +339,24 @@ void RecipesPage::refreshSelected() {
 
 void RecipesPage::addPreset() {
   const QModelIndex now = m_presetTable->currentIndex();
-  if (!m_snapshot || !now.isValid() || !m_presets->row(now.row()).problem.isEmpty()) return;
+  if (!m_snapshot || !now.isValid() || !m_presets->row(now.row()).heading.isEmpty() || !m_presets->row(now.row()).problem.isEmpty()) return;
   services().study.addCandidate(m_presets->row(now.row()).recipe);
+}
+
+// Half the layers, from the answers of the source: a place to start from.
+void RecipesPage::newStudent() {
+  const LoadedModelPtr loaded = services().model.loaded();
+  distill::DistillRecipe student;
+  student.student.layers = loaded ? std::max<std::int64_t>(1, loaded->model->config.layers / 2) : 0;
+  Recipe recipe;
+  recipe.name = tr("student").toStdString();
+  recipe.student = distill::distill_recipe_to_json(student);
+  m_editor->edit({}, recipe, {});
 }
 
 void RecipesPage::duplicate() {
   const CandidateInfo* candidate = selected();
-  if (!candidate || candidate->recipe.stages.empty()) return;
+  if (!candidate || !makesSomething(candidate->recipe)) return;
   Recipe copy = candidate->recipe;
   copy.name = tr("%1 (copy)").arg(QString::fromStdString(copy.name)).toStdString();
   services().study.addCandidate(copy);

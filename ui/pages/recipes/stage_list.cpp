@@ -1,0 +1,203 @@
+#include "ui/pages/recipes/stage_list.h"
+
+#include <QCheckBox>
+#include <QComboBox>
+#include <QLineEdit>
+#include <QLocale>
+#include <QMenu>
+#include <QSignalBlocker>
+#include <QVBoxLayout>
+#include <algorithm>
+#include <cmath>
+
+#include "core/quantize/levels.h"
+#include "ui/format.h"
+#include "ui/widgets/basics.h"
+
+namespace retort::ui {
+namespace {
+
+using distill::StageKind;
+using distill::TrainStage;
+
+bool packs(StageKind kind) { return kind == StageKind::kQat || kind == StageKind::kQuantize; }
+bool trains(StageKind kind) { return kind != StageKind::kQuantize; }
+
+QString stageTitle(StageKind kind) {
+  switch (kind) {
+    case StageKind::kDistill: return StageList::tr("Distill");
+    case StageKind::kQat: return StageList::tr("Train quantized");
+    case StageKind::kQuantize: return StageList::tr("Quantize");
+    case StageKind::kRepair: return StageList::tr("Repair");
+  }
+  return {};
+}
+
+QString stageHelp(StageKind kind) {
+  switch (kind) {
+    case StageKind::kDistill: return StageList::tr("Every weight learns from the teacher.");
+    case StageKind::kQat: return StageList::tr("Every weight learns, computed with as the level rounds it.");
+    case StageKind::kQuantize: return StageList::tr("Nothing trains; the level rounds the weights.");
+    case StageKind::kRepair: return StageList::tr("Scales, norms and biases learn; the codes and the file's size stay.");
+  }
+  return {};
+}
+
+}  // namespace
+
+StageList::StageList(std::vector<std::pair<QString, QString>> levels, QWidget* parent) : QWidget(parent), m_levels(std::move(levels)) {
+  auto* outer = new QVBoxLayout(this);
+  outer->setContentsMargins(0, 0, 0, 0);
+  outer->setSpacing(kGapSmall);
+  auto* head = new QHBoxLayout;
+  head->addWidget(makeHeading(tr("Stages")));
+  head->addStretch();
+  m_add = makeToolButton(QStringLiteral("plus"), tr("Add a stage"));
+  m_add->setPopupMode(QToolButton::InstantPopup);
+  m_add->setMenu(new QMenu(m_add));
+  head->addWidget(m_add);
+  outer->addLayout(head);
+  m_column = new QVBoxLayout;
+  m_column->setSpacing(kGapSmall);
+  outer->addLayout(m_column);
+}
+
+void StageList::setStages(const std::vector<TrainStage>& stages) {
+  const bool same = stages.size() == m_stages.size() && std::equal(stages.begin(), stages.end(), m_stages.begin(), [](const TrainStage& a, const TrainStage& b) { return a.kind == b.kind; });
+  m_stages = stages;
+  if (!same || m_cards.size() != stages.size()) rebuild();
+  fill();
+}
+
+QLineEdit* StageList::makeNumber(const QString& name, const QString& unit, double value, std::size_t index, bool whole, const std::function<void(TrainStage&, double)>& set) {
+  auto* line = new QLineEdit;
+  line->setAccessibleName(tr("%1 of stage %2").arg(name).arg(index + 1));
+  line->setPlaceholderText(tr("recipe's %1").arg(unit));
+  line->setToolTip(tr("%1 of this stage; empty: as the recipe says").arg(name));
+  line->setFixedWidth(104);
+  if (value > 0) line->setText(QString::number(value, 'g', 8));
+  connect(line, &QLineEdit::editingFinished, this, [this, line, index, whole, set, name] {
+    if (m_filling || index >= m_stages.size()) return;
+    bool ok = line->text().trimmed().isEmpty();
+    const double typed = ok ? 0 : QLocale::c().toDouble(line->text().trimmed(), &ok);
+    if (!ok || typed < 0 || typed > 1e9 || (whole && typed != std::floor(typed)) || !std::isfinite(typed)) {
+      emit refused(tr("%1 of stage %2: %3 is not possible").arg(name).arg(index + 1).arg(line->text()));
+      return fill();
+    }
+    const TrainStage before = m_stages[index];
+    set(m_stages[index], typed);
+    if (before.steps != m_stages[index].steps || before.rate != m_stages[index].rate) emit edited(m_stages);
+  });
+  return line;
+}
+
+QWidget* StageList::makeCard(std::size_t index) {
+  const TrainStage& stage = m_stages[index];
+  Card card;
+  auto* box = new QFrame;
+  box->setProperty("card", "raised");
+  auto* row = new QHBoxLayout(box);
+  row->setContentsMargins(kGap, kGapSmall, kGapSmall, kGapSmall);
+  row->setSpacing(kGap);
+  QLabel* title = makeHeading(QStringLiteral("%1 · %2").arg(index + 1).arg(stageTitle(stage.kind)));
+  title->setToolTip(stageHelp(stage.kind));
+  row->addWidget(title);
+  if (packs(stage.kind)) {
+    card.level = new QComboBox;
+    card.level->setAccessibleName(tr("Level of stage %1").arg(index + 1));
+    card.level->setSizeAdjustPolicy(QComboBox::AdjustToMinimumContentsLengthWithIcon);
+    card.level->setMinimumContentsLength(12);
+    for (const auto& [name, id] : m_levels)
+      if (id != QStringLiteral("F16")) card.level->addItem(name, id);
+    connect(card.level, &QComboBox::currentIndexChanged, this, &StageList::takeCards);
+    row->addWidget(card.level, 1);
+    card.importance = new QCheckBox(tr("Weighed"));
+    card.importance->setToolTip(tr("Errors are weighed by how strongly the training text excites each column (importance matrix)"));
+    connect(card.importance, &QCheckBox::toggled, this, &StageList::takeCards);
+    row->addWidget(card.importance);
+  }
+  if (trains(stage.kind)) {
+    if (!packs(stage.kind)) row->addStretch(1);
+    card.steps = makeNumber(tr("Steps"), tr("steps"), static_cast<double>(stage.steps), index, true, [](TrainStage& s, double v) { s.steps = static_cast<std::int64_t>(v); });
+    card.rate = makeNumber(tr("Learning rate"), tr("rate"), stage.rate, index, false, [](TrainStage& s, double v) { s.rate = v; });
+    if (stage.kind == StageKind::kRepair) card.rate->setPlaceholderText(tr("rate 0.001"));
+    row->addWidget(card.steps);
+    row->addWidget(card.rate);
+  }
+  auto* remove = makeToolButton(QStringLiteral("close"), tr("Remove stage %1").arg(index + 1));
+  remove->setEnabled(m_stages.size() > 1);
+  connect(remove, &QToolButton::clicked, this, [this, index] { removeStage(index); });
+  row->addWidget(remove);
+  m_cards.push_back(card);
+  return box;
+}
+
+void StageList::rebuild() {
+  clearLayout(m_column);
+  m_cards.clear();
+  for (std::size_t i = 0; i < m_stages.size(); ++i) m_column->addWidget(makeCard(i));
+  QMenu* menu = m_add->menu();
+  menu->clear();
+  const auto has = [this](auto which) { return std::any_of(m_stages.begin(), m_stages.end(), [&](const TrainStage& s) { return which(s.kind); }); };
+  const bool packed = has(packs), distilled = has([](StageKind k) { return k == StageKind::kDistill; }), repaired = has([](StageKind k) { return k == StageKind::kRepair; });
+  const std::pair<StageKind, bool> offers[] = {{StageKind::kDistill, !distilled}, {StageKind::kQat, !packed}, {StageKind::kQuantize, !packed}, {StageKind::kRepair, packed && !repaired}};
+  for (const auto& [kind, possible] : offers)
+    if (possible) connect(menu->addAction(QStringLiteral("%1: %2").arg(stageTitle(kind), stageHelp(kind))), &QAction::triggered, this, [this, wanted = kind] { addStage(wanted); });
+  m_add->setEnabled(!menu->isEmpty());
+}
+
+void StageList::fill() {
+  m_filling = true;
+  for (std::size_t i = 0; i < m_cards.size(); ++i) {
+    const TrainStage& stage = m_stages[i];
+    const Card& card = m_cards[i];
+    if (card.level) {
+      card.level->setCurrentIndex(card.level->findData(QString::fromStdString(stage.level)));
+      card.importance->setChecked(stage.importance);
+      const Level* level = find_level(stage.level);
+      card.importance->setEnabled(level && level->takes_importance);
+    }
+    if (card.steps) card.steps->setText(stage.steps > 0 ? QString::number(stage.steps) : QString());
+    if (card.rate) card.rate->setText(stage.rate > 0 ? QString::number(stage.rate, 'g', 8) : QString());
+  }
+  m_filling = false;
+}
+
+void StageList::takeCards() {
+  if (m_filling) return;
+  for (std::size_t i = 0; i < m_cards.size(); ++i) {
+    if (!m_cards[i].level) continue;
+    m_stages[i].level = m_cards[i].level->currentData().toString().toStdString();
+    const Level* level = find_level(m_stages[i].level);
+    m_stages[i].importance = m_cards[i].importance->isChecked() && level && level->takes_importance;
+  }
+  fill();
+  emit edited(m_stages);
+}
+
+// Each goes where it can stand: distill first, repair last, packing between.
+void StageList::addStage(StageKind kind) {
+  TrainStage stage;
+  stage.kind = kind;
+  if (packs(kind)) stage.level = "INT8";
+  const auto at = kind == StageKind::kDistill ? m_stages.begin()
+                                              : std::find_if(m_stages.begin(), m_stages.end(), [&](const TrainStage& s) { return packs(kind) && s.kind == StageKind::kRepair; });
+  m_stages.insert(at, std::move(stage));
+  rebuild();
+  fill();
+  emit edited(m_stages);
+}
+
+// A repair without anything packed before it would mend nothing.
+void StageList::removeStage(std::size_t index) {
+  if (index >= m_stages.size() || m_stages.size() < 2) return;
+  const bool packed = packs(m_stages[index].kind);
+  m_stages.erase(m_stages.begin() + static_cast<std::ptrdiff_t>(index));
+  if (packed) std::erase_if(m_stages, [](const TrainStage& s) { return s.kind == StageKind::kRepair; });
+  if (m_stages.empty()) m_stages.emplace_back();
+  rebuild();
+  fill();
+  emit edited(m_stages);
+}
+
+}  // namespace retort::ui
