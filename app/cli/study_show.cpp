@@ -75,6 +75,7 @@ struct Column {
   double scale;
   int width;
 };
+constexpr std::size_t kLongestName = 60;   // bytes; longer ones push their row to the right
 constexpr Column kLanguage[] = {{"MB", "size", "{:.1f}", 1e-6, 9}, {"bpw", "bits_per_weight", "{:.2f}", 1, 6}, {"KLD", "kld_mean", "{:.5f}", 1, 10},
                                 {"ppl", "perplexity", "{:.3f}", 1, 9}, {"same %", "top1_agreement", "{:.1f}", 100, 7}, {"right %", "accuracy", "{:.1f}", 100, 7},
                                 {"first ms", "time_to_first_token", "{:.0f}", 1000, 8}, {"tok/s", "decode", "{:.1f}", 1, 8}, {"peak MB", "peak_memory", "{:.0f}", 1e-6, 8}};
@@ -89,9 +90,9 @@ std::span<const Column> columns_of(const StudySnapshot& snapshot) {
 }
 
 // A student's staircase, under the same columns.
-void print_stages(const CandidateInfo& candidate, std::span<const Column> columns) {
+void print_stages(const CandidateInfo& candidate, std::span<const Column> columns, std::size_t width) {
   for (const StageInfo& stage : candidate.stages) {
-    fmt::print("    {:<26}", (&stage == candidate.stages.data() ? "" : "→ ") + stage.name);
+    fmt::print("    {:<{}}", (&stage == candidate.stages.data() ? "" : "→ ") + stage.name, width - 2);
     for (const Column& column : columns) {
       const auto figure = stage.figures.find(column.figure);
       std::string text = "–";
@@ -135,15 +136,17 @@ void print_study(const StudySnapshot& snapshot) {
     if (!data.overlap_warning.empty()) fmt::print("               {}\n", data.overlap_warning);
   }
   const std::span<const Column> columns = columns_of(snapshot);
-  fmt::print("\n{:<30}", "candidate");
+  std::size_t width = 28;
+  for (const CandidateInfo& candidate : snapshot.candidates) width = std::max(width, std::min(candidate.name.size(), kLongestName));
+  fmt::print("\n{:<{}}", "candidate", width + 2);
   for (const Column& column : columns) fmt::print(" {:>{}}", column.title, column.width);
   fmt::print("\n");
   for (const CandidateInfo& candidate : snapshot.candidates) {
     const bool chosen = snapshot.recommendation.candidate == candidate.id;
-    fmt::print("{} {:<28}", chosen ? "*" : " ", candidate.name);
+    fmt::print("{} {:<{}}", chosen ? "*" : " ", candidate.name, width);
     for (const Column& column : columns) fmt::print(" {:>{}}", shown(candidate, column.figure, column.scale, column.format), column.width);
     fmt::print("{}\n", candidate.chosen ? "" : "  (not chosen)");
-    print_stages(candidate, columns);
+    print_stages(candidate, columns, width);
     if (!candidate.failure.empty()) fmt::print("    failed: {}\n", candidate.failure);
   }
   const Recommendation& take = snapshot.recommendation;

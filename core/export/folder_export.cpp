@@ -16,8 +16,6 @@ namespace {
 using nlohmann::ordered_json;
 namespace fs = std::filesystem;
 
-constexpr std::int64_t kFewOutputs = 16;
-
 std::string config_of(const Model& model, const std::vector<std::string>& left_alone) {
   ordered_json config = ordered_json::parse(model.checkpoint->config_json, nullptr, false);
   if (!config.is_object()) return model.checkpoint->config_json;
@@ -79,6 +77,14 @@ class Folder {
 
 }  // namespace
 
+std::uint64_t folder_bytes(const fs::path& folder) {
+  std::error_code failed;
+  std::uint64_t sum = 0;
+  for (const auto& part : fs::directory_iterator(folder, failed))
+    if (part.is_regular_file(failed)) sum += part.file_size(failed);
+  return sum;
+}
+
 bool folder_packs_int8(const Graph& graph, WeightId weight) noexcept {
   bool linear = false;
   for (const Node& node : graph.nodes) {
@@ -86,8 +92,7 @@ bool folder_packs_int8(const Graph& graph, WeightId weight) noexcept {
     if (node.op != Op::kLinear) return false;   // an embedding, even where the head shares it
     linear = true;
   }
-  const auto& shape = graph.weights[static_cast<std::size_t>(weight)].shape;
-  return linear && shape.size() == 2 && shape.front() >= kFewOutputs;
+  return linear;
 }
 
 Result<ExportReport> export_folder(const Model& model, const fs::path& output, const JobContext& job) {
@@ -117,7 +122,7 @@ Result<ExportReport> export_folder(const Model& model, const fs::path& output, c
     return std::move(written).error();
   }
   ExportReport report{.output = output, .bytes = 0, .tensor_bytes = folder.bytes, .bits_per_weight = 0, .seconds = 0, .notes = {}};
-  report.bytes = fs::file_size(output / "model.safetensors", failed);
+  report.bytes = folder_bytes(output);
   if (model.parameters() > 0) report.bits_per_weight = 8.0 * static_cast<double>(folder.bytes) / static_cast<double>(model.parameters());
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return report;

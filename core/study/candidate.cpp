@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "core/distill/student.h"
 #include "core/export/folder_export.h"
 
 namespace retort {
@@ -37,6 +38,8 @@ CandidatePlan plan_as_stored(const Model& source) {
   CandidatePlan plan;
   for (const WeightHandle& weight : source.weights) plan.types.push_back(weight.type);
   for (const auto& file : source.checkpoint->files) plan.bytes += file->bytes().size();
+  // A GGUF file has its tokenizer in it; a folder's is counted as well.
+  if (source.checkpoint->format != CheckpointFormat::kGguf) plan.bytes += distill::folder_text_bytes(source, source.checkpoint->config_json);
   if (source.parameters() > 0)
     plan.bits_per_weight = 8.0 * static_cast<double>(source.weight_bytes()) / static_cast<double>(source.parameters());
   return plan;
@@ -69,13 +72,16 @@ Result<CandidatePlan> plan_candidate(const Model& source, const Digest& source_d
   CandidatePlan plan = plan_as_stored(source);
   plan.bytes = level.file_bytes > 0 ? level.file_bytes : level.bytes;
   plan.bits_per_weight = level.bits_per_weight;
+  const bool folder = source.checkpoint->format != CheckpointFormat::kGguf && level.file_bytes == level.bytes;
+  if (folder) plan.bytes += distill::folder_text_bytes(source, source.checkpoint->config_json);
   for (TensorPlan entry : level.tensors) {
     const auto id = static_cast<std::size_t>(entry.weight);
-    // What is written as a folder packs as its form does.
-    if (entry.type == TensorType::kI8 && !source.graph.causal && !folder_packs_int8(source.graph, entry.weight)) {
+    // What is written as a folder packs as its form does: linears, and every other matrix in F16.
+    const bool matrix = source.graph.weights[id].shape.size() == 2;
+    if (stage.level == "INT8" && !source.graph.causal && matrix && stage.overrides.empty() && !folder_packs_int8(source.graph, entry.weight)) {
       entry.type = TensorType::kF16;
       const auto [rows, columns] = rows_and_columns(source.weights[id]);
-      plan.bytes += static_cast<std::uint64_t>(rows * columns) * 2 - entry.bytes;
+      plan.bytes = plan.bytes + static_cast<std::uint64_t>(rows * columns) * 2 - entry.bytes;
       plan.bits_per_weight += 8.0 * (2.0 * static_cast<double>(rows * columns) - static_cast<double>(entry.bytes)) / static_cast<double>(source.parameters());
     }
     plan.types[id] = entry.type;
@@ -87,6 +93,9 @@ Result<CandidatePlan> plan_candidate(const Model& source, const Digest& source_d
     tensor.key = tensor_key(source, source_digest, tensor, importance);
     plan.tensors.push_back(std::move(tensor));
   }
+  // To the byte, where the form is that of students.
+  if (folder && !source.graph.causal && stage.level == "INT8" && stage.overrides.empty())
+    if (const auto bytes = distill::predict_packed_bytes(source, {.kind = distill::StageKind::kQuantize, .level = stage.level})) plan.bytes = *bytes;
   return plan;
 }
 

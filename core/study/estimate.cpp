@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "core/distill/predict.h"
 #include "core/measure/hardware.h"
 #include "core/study/compare.h"
 #include "core/study/runner.h"
@@ -18,8 +19,6 @@ namespace {
 constexpr double kEvaluationShare = 0.35;
 constexpr double kDecodeShare = 0.5;
 constexpr double kPackedPerSecond = 6e7;
-// Of the multiply-add limit that training reaches, losses, optimizer and validation included.
-constexpr double kTrainingShare = 0.2;
 
 // Measured once per process: it takes a second, and the machine does not change.
 const MachineLimits& limits(int threads) {
@@ -59,91 +58,50 @@ struct Sums {
   std::uint64_t disk = 0, memory = 0;
 };
 
-// Multiply-adds of one token through the linears.
-double linear_work(const Model& model) {
-  std::set<WeightId> seen;
-  double work = 0;
-  for (const Node& node : model.graph.nodes)
-    if (node.op == Op::kLinear && seen.insert(node.weight).second) {
-      double elements = 1;
-      for (const std::int64_t extent : model.graph.weights[static_cast<std::size_t>(node.weight)].shape) elements *= static_cast<double>(extent);
-      work += elements;
-    }
-  return work;
-}
-
-// What training one token takes: forward and twice that backward for the student, forward for the teacher.
-double training_work(const Model& teacher, const Model& student) { return 2 * (3 * linear_work(student) + linear_work(teacher)); }
-
-// Tokens of one step, and steps of one pass over the data.
-struct TrainingSize {
-  double tokens_per_step = 0, steps_per_epoch = 1;
+// The first `stages` stages of a student, from this machine's rates.
+struct Training {
+  double seconds = 0;
+  std::uint64_t memory = 0, bytes = 0;
+  std::int64_t parameters = 0;
 };
-TrainingSize training_size(const StudyDocument& document, const distill::DistillRecipe& recipe) {
-  double examples = 0, tokens = 0;
-  for (const DataRecord* data : training_sets(document)) {
-    examples += static_cast<double>(data->info.examples);
-    tokens += static_cast<double>(data->info.tokens);
+Result<Training> predict_training(StudyImpl& study, const StudyDocument& document, const CandidateRecord& candidate, std::size_t stages, const Model& source) {
+  if (stages == 0) return Training{};
+  RETORT_TRY(const distill::DistillRecipe recipe, study.resolved_student(document, until_stage(candidate, stages)));
+  Model other;
+  const bool own = recipe.teacher == document.source->path;
+  if (!own) {
+    RETORT_TRY(other, open_model(recipe.teacher));
   }
-  const bool classes = document.source->kind == SourceKind::kClassifier;
-  const double rows = static_cast<double>(recipe.training.batch * recipe.training.accumulate);
-  // Files that only the recipe names aren't read for an estimate: examples as long as they may be.
-  const double longest = static_cast<double>(classes ? recipe.data.max_tokens : recipe.data.context);
-  const double each = classes && examples > 0 && recipe.data.train.empty() ? std::min(longest, tokens / examples + 2) : longest;
-  if (!classes) examples = tokens / longest;
-  return {rows * each, std::max(1.0, examples / rows)};
+  RETORT_TRY(const distill::StudentPrediction predicted, distill::predict_student(own ? source : other, recipe, document.threads));
+  return Training{predicted.training_seconds, predicted.training_memory, predicted.bytes, predicted.parameters};
 }
 
-// The student's stage `number` (from 1): its time by this study's own rates where there are any, its file and its state.
-void add_training(const StudyImpl& study, const StudyDocument& document, const CandidateRecord& candidate, std::size_t number, const Model& source,
-                  double operations_per_second, Sums& sums) {
-  const CandidateRecord part = until_stage(candidate, number);
-  if (study.student(candidate_digest(document, part))) return;
-  const auto recipe = student_recipe(part.recipe);
-  if (!recipe || number > recipe->stages.size()) return;
-  const auto student = outline_student(source, *recipe);
-  if (!student) return;
-  const double parameters = static_cast<double>(student->parameters());
-  const distill::TrainStage& stage = recipe->stages[number - 1];
-  sums.disk += static_cast<std::uint64_t>(parameters * 4);   // the student, at most in f32
-  if (stage.kind == distill::StageKind::kQuantize) return;
-  const distill::TrainingPlan plan = distill::plan_of_stage(recipe->training, stage);
-  const TrainingSize size = training_size(document, *recipe);
-  const double steps = plan.steps > 0 ? static_cast<double>(plan.steps) : std::ceil(plan.epochs * size.steps_per_epoch);
-  double rate = operations_per_second / training_work(source, *student);
-  if (const auto known = study.training_rate(document)) rate = *known / training_work(source, *student);
-  sums.seconds += steps * size.tokens_per_step / std::max(rate, 1e-9);
-  // Values, gradients, two moments and the best so far; the teacher in f32; a batch's activations, about 20 rows a layer.
-  const double activations = 4.0 * 20 * size.tokens_per_step / static_cast<double>(std::max<std::int64_t>(1, recipe->training.accumulate)) *
-                             static_cast<double>(student->config.hidden * student->config.layers);
-  sums.memory = std::max(sums.memory, static_cast<std::uint64_t>(16 * parameters + 4.0 * static_cast<double>(source.parameters()) + activations));
-  sums.disk += static_cast<std::uint64_t>(16 * parameters);
+// Actual seconds per predicted one, of the students that are there; 1 without any.
+double training_slowness(StudyImpl& study, const StudyDocument& document, const Model& source) {
+  double actual = 0, predicted = 0;
+  for (const CandidateRecord& candidate : document.candidates)
+    for (std::size_t stage = 1; stage <= student_stages(candidate.recipe).size(); ++stage) {
+      const auto made = study.student(candidate_digest(document, until_stage(candidate, stage)));
+      if (!made || made->steps == 0 || made->seconds <= 0) continue;
+      const auto before = predict_training(study, document, candidate, stage - 1, source), until = predict_training(study, document, candidate, stage, source);
+      if (!before || !until || until->seconds <= before->seconds) continue;
+      actual += made->seconds;
+      predicted += until->seconds - before->seconds;
+    }
+  return predicted > 0 ? actual / predicted : 1;
+}
+
+void add_training(StudyImpl& study, const StudyDocument& document, const CandidateRecord& candidate, std::size_t stage, const Model& source, double slowness, Sums& sums) {
+  if (study.student(candidate_digest(document, until_stage(candidate, stage)))) return;
+  const auto before = predict_training(study, document, candidate, stage - 1, source), until = predict_training(study, document, candidate, stage, source);
+  if (!before || !until) return;   // it fails by itself, and says why
+  sums.seconds += slowness * std::max(0.0, until->seconds - before->seconds);
+  sums.memory = std::max(sums.memory, until->memory);
+  // Its files, and while it trains values, two moments and the best so far.
+  sums.disk += until->bytes + 16 * static_cast<std::uint64_t>(until->parameters);
 }
 
 }  // namespace
-
-std::optional<double> StudyImpl::training_rate(const StudyDocument& document) const {
-  std::shared_ptr<const Model> source;
-  {
-    const std::lock_guard state(state_mutex_);
-    source = source_;
-  }
-  if (!source) return std::nullopt;
-  double operations = 0, seconds = 0;
-  for (const CandidateRecord& candidate : document.candidates)
-    for (std::size_t stage = 1; stage <= student_stages(candidate.recipe).size(); ++stage) {
-      const CandidateRecord part = until_stage(candidate, stage);
-      const auto made = student(candidate_digest(document, part));
-      const auto recipe = student_recipe(part.recipe);
-      if (!made || !recipe || made->steps == 0 || made->seconds <= 0) continue;
-      const auto outline = outline_student(*source, *recipe);
-      if (!outline) continue;
-      // Validation, saving and loading are in the seconds, as they will be.
-      operations += training_work(*source, *outline) * made->tokens_per_step * static_cast<double>(made->steps);
-      seconds += made->seconds;
-    }
-  return seconds > 0 ? std::optional(operations / seconds) : std::nullopt;
-}
 
 RunEstimate estimate_run(const Study& study) {
   RunEstimate estimate;
@@ -166,6 +124,7 @@ RunEstimate estimate_run(const Study& study) {
   std::map<std::string, const DataInfo*> data;
   for (const DataInfo& info : snapshot.data) data[info.name] = &info;
 
+  const double slowness = training_slowness(const_cast<StudyImpl&>(*own), document, model);
   Sums sums;
   std::set<Digest> counted;
   for (const RunStep& step : plan_steps(document)) {
@@ -198,7 +157,7 @@ RunEstimate estimate_run(const Study& study) {
         break;
       }
       case StepKind::kTrain:
-        if (candidate) add_training(*own, document, *candidate, step.stage, model, kTrainingShare * limits(snapshot.threads).f32_operations_per_second, sums);
+        if (candidate) add_training(const_cast<StudyImpl&>(*own), document, *candidate, step.stage, model, slowness, sums);
         break;
       case StepKind::kClasses:
         if (known && (step.stage > 0 || !info->evaluations.contains(step.data))) sums.seconds += static_cast<double>(data[step.data]->tokens) * token_seconds;

@@ -16,6 +16,8 @@ constexpr double kUsualLoss = 0.05;
 constexpr double kLeastLimit = 1e-4;   // nats: losses below read as none
 // Share of right answers that may be lost where answers decide, without a goal of the user's.
 constexpr double kUsualPoints = 0.02;
+// Prompts that it takes before answers say more about a language model's student than its next words do.
+constexpr std::size_t kEnoughAnswers = 100;
 // Sizes closer than this are the same size to a person.
 constexpr double kSameSize = 0.02;
 
@@ -39,7 +41,11 @@ Comparison compare_answers(const CandidateInfo& a, const CandidateInfo& b) { ret
 bool answers_decide(const StudySnapshot& snapshot) { return snapshot.source && snapshot.source->kind == SourceKind::kClassifier; }
 // A student has fewer layers: its next words differ more than any rounding makes them, so its answers tell what it is worth.
 bool judged_by_answers(const CandidateInfo& candidate, const StudySnapshot& snapshot) {
-  return answers_decide(snapshot) || (!candidate.recipe.student.empty() && candidate.figure("accuracy"));
+  if (answers_decide(snapshot)) return true;
+  std::size_t answers = 0;
+  for (const auto& [set, evaluation] : candidate.evaluations)
+    if (is_answers_task(evaluation.task)) answers += evaluation.rows.size();
+  return !candidate.recipe.student.empty() && answers >= kEnoughAnswers;
 }
 
 struct Failing {

@@ -36,6 +36,7 @@ Result<void> Runner::train_step(const RunStep& step, const JobContext& job, RunR
   auto shown = std::chrono::steady_clock::now();
   distill::DistillOptions options;
   options.shared = shared;
+  options.measure_speed = false;   // the study measures what was written, with the machine to itself
   options.on_point = [&](const distill::CurvePoint& point) {
     points.push_back(point);
     const auto now = std::chrono::steady_clock::now();
@@ -52,8 +53,6 @@ Result<void> Runner::train_step(const RunStep& step, const JobContext& job, RunR
   StudentResult result = result_of(report);
   // What was written must open before anybody relies on it.
   RETORT_TRY(const Model made, open_student(result.output));
-  result.bytes = 0;
-  for (const auto& file : made.checkpoint->files) result.bytes += file->bytes().size();
   result.parameters = made.parameters();
   RETORT_CHECK(study_->keep(digest, result));
   if (!result.curve.empty()) show_curve(read_curve(result.curve));

@@ -6,7 +6,6 @@
 #include <nlohmann/json.hpp>
 
 #include "core/base/files.h"
-#include "core/distill/student.h"
 
 namespace retort {
 namespace {
@@ -159,6 +158,7 @@ StudentResult result_of(const distill::DistillReport& report) {
   StudentResult result;
   const distill::StageReport& last = report.stages.back();
   result.output = report.student.output;
+  result.bytes = report.student.bytes;
   result.parameters = report.student.parameters;
   if (last.kind != distill::StageKind::kQuantize) result.curve = report.curve;
   result.steps = last.steps;
@@ -200,11 +200,6 @@ Result<Model> open_student(const fs::path& path) {
   for (std::size_t i = 0; i < model.weights.size(); ++i)
     if (model.weights[i].coded && model.graph.weights[i].stored == Stored::kPlain) bind_codes(*raw, model.graph.weights[i].source_name, model.weights[i]);
   return model;
-}
-
-Result<Model> outline_student(const Model& source, const distill::DistillRecipe& recipe) {
-  RETORT_TRY(const auto kept, distill::kept_layers(recipe.student, source.config.layers));
-  return distill::make_student(source, kept);
 }
 
 }  // namespace retort

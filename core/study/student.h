@@ -33,7 +33,7 @@ Digest student_digest(const StudyDocument& document, const Recipe& recipe);
 struct StudentResult {
   std::filesystem::path output;             // a folder, or a GGUF file
   std::filesystem::path curve;              // JSONL; empty when the stage doesn't train
-  std::uint64_t bytes = 0;                  // of the file with its weights
+  std::uint64_t bytes = 0;                  // of its files
   std::int64_t parameters = 0;
   std::int64_t steps = 0;                   // of training, this stage's
   double seconds = 0, tokens_per_second = 0, tokens_per_step = 0;
@@ -52,9 +52,5 @@ std::vector<distill::CurvePoint> read_curve(const std::filesystem::path& path);
 // A student as it was written. An INT8 folder's codes are bound to the integer kernels, which `open_model` leaves to be decoded.
 // Errors: those of open_model.
 Result<Model> open_student(const std::filesystem::path& path);
-
-// The student before it is trained: the source's weights with its layers, for sizes and memory. Its teacher must be the source.
-// Errors: kBadRecipe, kUnsupported.
-Result<Model> outline_student(const Model& source, const distill::DistillRecipe& recipe);
 
 }  // namespace retort

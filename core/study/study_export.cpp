@@ -76,8 +76,8 @@ Result<ExportReport> export_student(StudyImpl& study, const StudyDocument& docum
                  .found = gguf ? "a folder's name" : "a name that ends in .gguf"};
   RETORT_CHECK(gguf ? copy_file(made->output, path, job) : copy_folder(made->output, path, job));
   RETORT_TRY(const Model model, open_student(path));
-  ExportReport report{.output = path, .bytes = 0, .tensor_bytes = model.weight_bytes(), .bits_per_weight = 0, .seconds = 0, .notes = {}};
-  for (const auto& file : model.checkpoint->files) report.bytes += file->bytes().size();
+  std::error_code ignored;
+  ExportReport report{.output = path, .bytes = gguf ? fs::file_size(path, ignored) : folder_bytes(path), .tensor_bytes = model.weight_bytes(), .bits_per_weight = 0, .seconds = 0, .notes = {}};
   if (model.parameters() > 0) report.bits_per_weight = 8.0 * static_cast<double>(model.weight_bytes()) / static_cast<double>(model.parameters());
   return report;
 }

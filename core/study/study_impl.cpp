@@ -265,25 +265,26 @@ std::shared_ptr<const Model> StudyImpl::open_source_now() {
   return shared;
 }
 
+RunOptions memory_options(const StudyDocument& document) {
+  RunOptions options;
+  options.context = document.context;
+  options.batch = std::min<std::int64_t>(512, document.context);
+  return options;
+}
+
 StudyImpl::Made StudyImpl::make_entry(const StudyDocument& document, const CandidateRecord& candidate, const Model& model) const {
+  if (is_student(candidate.recipe)) return student_entry(document, candidate, model);
   Made made;
-  Model outline;
-  auto plan = is_student(candidate.recipe) ? plan_student(document, candidate, model, outline)
-                                           : plan_candidate(model, document.source->digest, candidate.recipe, importance_key(document));
+  auto plan = plan_candidate(model, document.source->digest, candidate.recipe, importance_key(document));
   if (!plan) {
     made.problem = error_text(plan.error());
     return made;
   }
   made.plan = std::make_shared<const CandidatePlan>(*std::move(plan));
-  outline = outline_model(is_student(candidate.recipe) ? outline : model, *made.plan);
+  const Model outline = outline_model(model, *made.plan);
   for (std::size_t i = 0; i < made.plan->types.size() && i < outline.graph.weights.size(); ++i)
     made.types[outline.graph.weights[i].name] = std::string(kernels::traits(made.plan->types[i]).name);
-  if (const auto backend = make_backend("cpu", document.threads)) {
-    RunOptions options;
-    options.context = document.context;
-    options.batch = std::min<std::int64_t>(512, document.context);
-    made.memory = (*backend)->predict_memory(outline, options).total();
-  }
+  if (const auto backend = make_backend("cpu", document.threads)) made.memory = (*backend)->predict_memory(outline, memory_options(document)).total();
   return made;
 }
 
@@ -360,9 +361,8 @@ Result<std::shared_ptr<const CandidatePlan>> StudyImpl::plan(std::int64_t id) {
   const StudyDocument now = document();
   const CandidateRecord* candidate = now.find(id);
   if (!candidate) return no_candidate(id);
-  Model outline;
-  RETORT_TRY(CandidatePlan made, is_student(candidate->recipe) ? plan_student(now, *candidate, *model, outline)
-                                                               : plan_candidate(*model, now.source->digest, candidate->recipe, importance_key(now)));
+  if (is_student(candidate->recipe)) return std::make_shared<const CandidatePlan>();   // no tensors of the store
+  RETORT_TRY(CandidatePlan made, plan_candidate(*model, now.source->digest, candidate->recipe, importance_key(now)));
   return std::make_shared<const CandidatePlan>(std::move(made));
 }
 

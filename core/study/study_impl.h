@@ -57,8 +57,6 @@ class StudyImpl final : public Study {
   std::filesystem::path training_folder(const StudyDocument& document, const CandidateRecord& candidate) const;
   std::shared_ptr<const StudentResult> student(const Digest& candidate) const;
   Result<void> keep(const Digest& candidate, const StudentResult& result);
-  // Operations per second that training reached here: of the students of this study that are there. nullopt: none.
-  std::optional<double> training_rate(const StudyDocument& document) const;
   // Errors: kBadData when the file changed since it was added, those of read_data.
   Result<std::shared_ptr<const DataSet>> data_set(std::string_view name);
 
@@ -105,7 +103,9 @@ class StudyImpl final : public Study {
   void note_named_files(StudyDocument& document);
   Result<std::filesystem::path> training_file(const StudyDocument& document, DataKind kind);
   void look_at_student(const StudyDocument& document, const CandidateRecord& candidate);
-  Result<CandidatePlan> plan_student(const StudyDocument& document, const CandidateRecord& candidate, const Model& source, Model& outline) const;
+  Made student_entry(const StudyDocument& document, const CandidateRecord& candidate, const Model& source) const;
+  Result<CandidatePlan> trained_plan(const StudentResult& made, const StudyDocument& document, Made& entry) const;
+  Result<CandidatePlan> predicted_plan(const StudyDocument& document, const CandidateRecord& candidate, const Model& source, Made& entry) const;
   std::vector<StageInfo> stages_of(const CandidateRecord& candidate) const;
   Result<void> note_overlaps(StudyDocument& document, const JobContext& job);
   Result<std::shared_ptr<const DataSet>> read_set(const DataRecord& record);
@@ -145,6 +145,8 @@ inline constexpr std::int64_t kCalibrationChunks = 128;
 
 // How speed and memory of a candidate are measured.
 BenchOptions bench_options(const StudyDocument& document, const Recipe& recipe);
+// What a candidate's memory is predicted for.
+RunOptions memory_options(const StudyDocument& document);
 // Kind, layers and classes of a source.
 void describe_kind(const Model& model, SourceInfo& source);
 // Whether a set measures candidates of this study's source: text and prompts language models, labelled texts classifiers.

@@ -4,6 +4,10 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "core/base/error_text.h"
+#include "core/distill/packed_forms.h"
+#include "core/distill/predict.h"
+#include "core/model/backend.h"
 #include "core/study/compare.h"
 #include "core/study/student.h"
 #include "core/study/study_impl.h"
@@ -14,7 +18,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kResult = ".student.json";
-constexpr std::string_view kInt8 = "INT8";
 
 Error not_trained(const std::string& name) {
   return Error{.code = ErrorCode::kNotFound, .place = name, .found = "not trained yet",
@@ -136,7 +139,7 @@ Result<distill::DistillRecipe> StudyImpl::resolved_student(const StudyDocument& 
 
 fs::path StudyImpl::student_output(const Digest& candidate, const distill::DistillRecipe& student) const {
   const std::string_view level = distill::final_level(student);
-  const bool gguf = level.empty() ? student.teacher.extension() == ".gguf" : level != kInt8;
+  const bool gguf = level.empty() ? student.teacher.extension() == ".gguf" : !distill::folder_level(level);
   return artifact(candidate, gguf ? ".student.gguf" : ".student");
 }
 
@@ -175,34 +178,50 @@ void StudyImpl::look_at_student(const StudyDocument& document, const CandidateRe
   }
 }
 
-// What it will be, from the source's weights; once trained, what it is.
-Result<CandidatePlan> StudyImpl::plan_student(const StudyDocument& document, const CandidateRecord& candidate, const Model& source, Model& outline) const {
-  if (const auto made = student(candidate_digest(document, candidate))) {
-    RETORT_TRY(outline, open_student(made->output));
-    return plan_candidate(outline, Digest{}, Recipe{}, Digest{});
+// What it will be, by arithmetic on the teacher's shape; once trained, what it is.
+StudyImpl::Made StudyImpl::student_entry(const StudyDocument& document, const CandidateRecord& candidate, const Model& source) const {
+  Made entry;
+  const auto made = student(candidate_digest(document, candidate));
+  Result<CandidatePlan> plan = made ? trained_plan(*made, document, entry) : predicted_plan(document, candidate, source, entry);
+  if (plan) entry.plan = std::make_shared<const CandidatePlan>(*std::move(plan));
+  else entry.problem = error_text(plan.error());
+  return entry;
+}
+
+Result<CandidatePlan> StudyImpl::trained_plan(const StudentResult& made, const StudyDocument& document, Made& entry) const {
+  RETORT_TRY(const Model model, open_student(made.output));
+  RETORT_TRY(CandidatePlan plan, plan_candidate(model, Digest{}, Recipe{}, Digest{}));
+  plan.bytes = made.bytes;
+  for (std::size_t i = 0; i < model.weights.size(); ++i) {
+    const WeightHandle& weight = model.weights[i];
+    entry.types[model.graph.weights[i].name] = weight.coded ? weight.coded->scheme() : std::string(kernels::traits(weight.type).name);
   }
+  if (const auto backend = make_backend("cpu", document.threads)) entry.memory = (*backend)->predict_memory(model, memory_options(document)).total();
+  return plan;
+}
+
+Result<CandidatePlan> StudyImpl::predicted_plan(const StudyDocument& document, const CandidateRecord& candidate, const Model& source, Made& entry) const {
   RETORT_TRY(const distill::DistillRecipe recipe, student_recipe(candidate.recipe));
-  Model teacher = source;
+  Model other;
   if (!recipe.teacher.empty()) {
-    RETORT_TRY(teacher, open_model(recipe.teacher));
+    RETORT_TRY(other, open_model(recipe.teacher));
   }
-  RETORT_TRY(outline, outline_student(teacher, recipe));
+  const Model& teacher = recipe.teacher.empty() ? source : other;
+  RETORT_TRY(const distill::StudentPrediction predicted, distill::predict_student(teacher, recipe, document.threads));
+  RETORT_TRY(const Model shape, distill::shape_student(teacher, recipe.student, recipe.student.trim_positions ? recipe.data.max_tokens : 0));
   const std::string_view level = distill::final_level(recipe);
-  Recipe packed;
-  if (!level.empty()) packed.stages.push_back(Stage{.kind = "quantize", .level = std::string(level), .importance = false, .overrides = {}});
-  RETORT_TRY(CandidatePlan plan, plan_candidate(outline, Digest{}, packed, Digest{}));
-  if (level.empty()) plan.bytes = outline.weight_bytes();   // its files are the teacher's so far
-  plan.tensors.clear();   // nothing of it goes through the tensor store
-  if (recipe.student.most_pieces > 0 && recipe.student.most_pieces < outline.config.vocabulary) {
-    // Rows of the embedding that will go.
-    const WeightId embedding = outline.find_weight("token_embd.weight");
-    if (embedding != kNoWeight && outline.config.vocabulary > 0) {
-      const double share = 1 - static_cast<double>(recipe.student.most_pieces) / static_cast<double>(outline.config.vocabulary);
-      const WeightHandle& weight = outline.weights[static_cast<std::size_t>(embedding)];
-      const std::size_t bytes = static_cast<std::size_t>(weight.shape[0]) * kernels::row_bytes(plan.types[static_cast<std::size_t>(embedding)], static_cast<std::size_t>(weight.shape[1]));
-      plan.bytes -= std::min(plan.bytes, static_cast<std::uint64_t>(share * static_cast<double>(bytes)));
-    }
+  CandidatePlan plan;
+  // Grids for folders are no levels of the tensor store: their types are known once they are there.
+  if (level.empty() || find_level(level)) {
+    Recipe packed;
+    if (!level.empty()) packed.stages.push_back(Stage{.kind = "quantize", .level = std::string(level), .importance = false, .overrides = {}});
+    RETORT_TRY(plan, plan_candidate(shape, Digest{}, packed, Digest{}));
+    for (std::size_t i = 0; i < plan.types.size(); ++i) entry.types[shape.graph.weights[i].name] = std::string(kernels::traits(plan.types[i]).name);
   }
+  plan.tensors.clear();   // nothing of it goes through the tensor store
+  plan.bytes = predicted.bytes;
+  plan.bits_per_weight = predicted.parameters > 0 ? 8.0 * static_cast<double>(predicted.bytes) / static_cast<double>(predicted.parameters) : 0;
+  entry.memory = predicted.memory;
   return plan;
 }
 
