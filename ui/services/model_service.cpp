@@ -171,6 +171,7 @@ void ModelService::requestStatistics(const QString& name) {
         if (!shared->is_sample()) {
           if (m_known.size() >= kMostKnown) m_known.clear();
           m_known[shown] = shared;
+          noteOutliers(shown, *shared);
         }
         emit statisticsReady(shared);
       });
@@ -194,6 +195,14 @@ void ModelService::requestStatistics(const QString& name) {
   });
 }
 
+// What all values say is better than what a sample said.
+void ModelService::noteOutliers(const QString& name, const TensorStatistics& whole) {
+  const TensorRow* row = tensor(name);
+  if (!row || m_outliers.size() != tensors().size()) return;
+  m_outliers[static_cast<std::size_t>(row - tensors().data())] = {static_cast<float>(whole.farthest()), static_cast<float>(whole.outliers)};
+  emit outliersChanged();
+}
+
 void ModelService::requestOutliers() {
   const auto& rows = tensors();
   if (rows.empty() || m_outliers.size() == rows.size()) return;
@@ -215,7 +224,10 @@ void ModelService::requestOutliers() {
       since.restart();
       post([this, job, marks = std::exchange(marks, {})] {
         if (m_sampling != job) return;
-        for (const auto& [at, mark] : marks) m_outliers[at] = mark;
+        for (const auto& [at, mark] : marks) {
+          const auto known = m_known.find(tensors()[at].name);
+          m_outliers[at] = known == m_known.end() ? mark : OutlierMark{static_cast<float>(known->second->farthest()), static_cast<float>(known->second->outliers)};
+        }
         emit outliersChanged();
       });
     }

@@ -119,6 +119,7 @@ class ModelService : public QObject {
   void post(std::function<void()> body);
   void open(const QString& path);
   void forgetValues();
+  void noteOutliers(const QString& name, const TensorStatistics& whole);
   std::optional<TensorEntry> entryOf(const TensorRow& row) const;
   std::shared_ptr<const void> keepAlive() const;
 

@@ -114,13 +114,12 @@ void GraphMap::layOut() {
   std::vector<double> weights;
   for (const QString& kind : kinds) weights.push_back(std::max(bytes[kind], all * 0.004));
   const std::vector<QRectF> places = squarified(weights, QRectF(rect()).adjusted(kGapLarge, kGap, -kGapLarge, -kBottom));
-  QStringList others;
+  QStringList others, small;
   for (const onnx::OperatorCount& op : m_graph->summary.operators) {
     const QString name = toQString(op.domain.empty() ? op.name : op.domain + "." + op.name);
     const auto at = std::find(kinds.begin(), kinds.end(), toQString(op.name));
     if (at == kinds.end()) others << QStringLiteral("%1 × %2").arg(op.count).arg(name) + (op.supported ? QString() : tr(" (refused)"));
   }
-  m_others = others.join(QStringLiteral(" · "));
   for (std::size_t k = 0; k < kinds.size(); ++k) {
     const auto op = std::find_if(m_graph->summary.operators.begin(), m_graph->summary.operators.end(), [&](const onnx::OperatorCount& o) { return toQString(o.name) == kinds[k]; });
     const bool known = op != m_graph->summary.operators.end();
@@ -129,6 +128,7 @@ void GraphMap::layOut() {
     label += QStringLiteral(" · %1").arg(bytesQuantity(static_cast<std::uint64_t>(bytes[kinds[k]])).text());
     m_groups.push_back({label, place, known && !op->supported});
     if (hasHead(place)) place.setTop(place.top() + kHead);
+    else small << label;
     auto& members = byKind[kinds[k]];
     std::stable_sort(members.begin(), members.end(), [&](std::size_t a, std::size_t b) { return tensors[a].bytes > tensors[b].bytes; });
     std::vector<double> sizes;
@@ -139,6 +139,7 @@ void GraphMap::layOut() {
       if (cells[i].width() * cells[i].height() > 0) m_cells.push_back({members[i], cells[i].adjusted(0, 0, -gap, -gap)});
     }
   }
+  m_others = (small + others).join(QStringLiteral(", "));
 }
 
 int GraphMap::cellAt(const QPointF& position) const {
@@ -166,7 +167,7 @@ void GraphMap::paintLegend(QPainter& painter) const {
   const QRectF line(kGapLarge, height() - 24, width() - 2 * kGapLarge, 20);
   if (!m_others.isEmpty()) {
     painter.setPen(color(Role::Muted));
-    const QString words = tr("without weights: %1").arg(m_others);
+    const QString words = tr("also: %1").arg(m_others);
     painter.drawText(line.translated(0, -22), Qt::AlignLeft | Qt::AlignVCenter, metrics.elidedText(words, Qt::ElideRight, static_cast<int>(line.width())));
   }
   if (m_colouring == LayerMap::Colouring::Outliers) return paintOutlierLegend(painter, line);

@@ -52,7 +52,7 @@ class GraphMap : public QWidget {
   LoadedGraphPtr m_graph;
   std::vector<Cell> m_cells;
   std::vector<Group> m_groups;
-  QString m_others;              // operators without weights
+  QString m_others;              // kinds without weights, or too small for a name
   OutlierMarks m_outliers;
   LayerMap::Colouring m_colouring = LayerMap::Colouring::Type;
   int m_hover = -1;

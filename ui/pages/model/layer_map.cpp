@@ -179,7 +179,7 @@ void LayerMap::paintLabels(QPainter& painter) const {
     // A label stands at the middle of its row, where it does not run into the one above.
     const double top = area.center().y() - metrics.height() / 2.0;
     if (top < lastBottom - 1) continue;
-    painter.drawText(QRectF(area.left(), top, area.width(), metrics.height()), Qt::AlignRight | Qt::AlignVCenter, name);
+    painter.drawText(QRectF(area.left(), top, area.width(), metrics.height()), Qt::AlignRight | Qt::AlignVCenter, metrics.elidedText(name, Qt::ElideMiddle, static_cast<int>(area.width())));
     lastBottom = top + metrics.height();
   }
   double lastRight = -100;
