@@ -28,6 +28,7 @@ std::string shape_text(std::span<const std::int64_t> shape) {
 
 struct Memory::State {
   static constexpr std::uint64_t kLeastKept = 1 << 14;   // smaller blocks the system keeps itself
+  static constexpr std::uint64_t kAlwaysKept = 1 << 26;  // all together
 
   std::mutex mutex;
   std::uint64_t used = 0, peak = 0, kept = 0;
@@ -51,7 +52,8 @@ struct Memory::State {
   void give(std::byte* block, std::uint64_t size) {
     const std::lock_guard lock(mutex);
     used -= size;
-    if (size < kLeastKept || used + kept + size > peak) {   // never more memory than the values took at their greatest
+    // Beyond that never more than the values took at their greatest.
+    if (size < kLeastKept || used + kept + size > std::max(peak, kAlwaysKept)) {
       std::free(block);
       return;
     }
