@@ -8,6 +8,8 @@
 #include <QHBoxLayout>
 #include <QLabel>
 #include <QMimeData>
+#include <QPaintEvent>
+#include <QPainter>
 #include <QStackedWidget>
 #include <QStatusBar>
 #include <QStatusTipEvent>
@@ -45,6 +47,19 @@ QToolBar* bar_with(QWidget* widget, const QString& name, QMainWindow* window) {
   widget->setSizePolicy(QSizePolicy::Expanding, QSizePolicy::Expanding);
   return bar;
 }
+
+// What all pages stand on. It fills itself and counts as opaque, so nothing below it is painted; done by the palette it would
+// lose the colour whenever the style sheet changes. A page that fills itself is painted twice when it comes to the front.
+class Ground : public QWidget {
+ public:
+  Ground() {
+    setAttribute(Qt::WA_OpaquePaintEvent);
+    connect(&Theme::instance(), &Theme::changed, this, [this] { update(); });
+  }
+
+ protected:
+  void paintEvent(QPaintEvent* event) override { QPainter(this).fillRect(event->rect(), color(Role::Surface)); }
+};
 
 // The pages' place. It asks no page how large it would like to be: of seven, six are not seen, and laying all of them out
 // whenever one changes costs the window ten milliseconds.
@@ -86,8 +101,7 @@ void MainWindow::buildFrame() {
   m_rail = new Rail(m_pages);
   addToolBar(Qt::LeftToolBarArea, bar_with(m_rail, QStringLiteral("pages"), this));
 
-  auto* center = new QWidget;
-  fillWithSurface(center);   // once for all pages: one that fills itself is painted twice when it comes to the front
+  auto* center = new Ground;
   auto* column = new QVBoxLayout(center);
   column->setContentsMargins(0, 0, 0, 0);
   column->setSpacing(0);

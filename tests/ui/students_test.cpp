@@ -371,6 +371,8 @@ class StudentsTest : public QObject {
           QTest::qWait(folder.isEmpty() ? 20 : 400);
           const QPixmap picture = window.grab();
           QVERIFY(!picture.isNull());
+          // Between the cards stands the ground, in the theme's colour at once.
+          QCOMPARE(picture.toImage().pixelColor(145, 120).name(), color(Role::Surface).name());
           if (!folder.isEmpty()) picture.save(QStringLiteral("%1/%2-%3%4.png").arg(folder, QLatin1String(id), QLatin1String(*part ? part : "page"), mode == Theme::Mode::Dark ? QStringLiteral("-dark") : QString()));
         }
     }

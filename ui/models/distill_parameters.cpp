@@ -184,7 +184,7 @@ QString DistillParameter::range() const {
   if (kind == Kind::Path) return {};
   if (kind == Kind::Flag) return tr("default %1").arg(usual.toBool() ? tr("on") : tr("off"));
   if (kind == Kind::Choice) return tr("default %1").arg(usual.toString());
-  const QString limits = high > 0 ? tr("%1 to %2").arg(plain(low), plain(high)) : tr("from %1").arg(plain(low));
+  const QString limits = high > 0 && high < 1e6 ? tr("%1 to %2").arg(plain(low), plain(high)) : tr("from %1").arg(plain(low));
   return tr("%1 · default %2").arg(limits, plain(usual.toDouble()));
 }
 
