@@ -1,5 +1,7 @@
 #include "ui/services/core_api.h"
 
+#include "core/study/presets.h"
+
 namespace retort::ui {
 
 CoreApi coreApi() {
@@ -22,6 +24,12 @@ CoreApi coreApi() {
   api.recipeToJson = &recipe_to_json;
   api.recipeFromJson = &recipe_from_json;
   api.presetRecipes = &preset_recipes;
+  api.studentPresets = [](const SourceInfo& source, const std::vector<DataInfo>& data) {
+    std::vector<StudentPreset> all;
+    for (Preset& preset : student_presets(source, data))
+      all.push_back({std::move(preset.recipe), std::move(preset.group), std::move(preset.plain), std::move(preset.problem)});
+    return all;
+  };
   api.predictStudent = &distill::predict_student;
   api.describeHardware = &describe_hardware;
   api.measureLimits = &measure_limits;
