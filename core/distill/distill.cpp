@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "core/distill/bench_teachers.h"
+#include "core/distill/classifier_head.h"
 #include "core/distill/student_importance.h"
 #include "core/distill/student_shape.h"
 #include "core/distill/vocabulary.h"
@@ -118,6 +119,7 @@ class Chain {
     StageReport result{.kind = stage.kind, .level = stage.level};
     if (stage.kind == StageKind::kQat || stage.kind == StageKind::kQuantize) RETORT_CHECK(pack(stage));
     if (stage.kind == StageKind::kRepair) RETORT_CHECK(bench_.packed->hold_codes(bench_.student_parameters));
+    if (index == 0 || recipe_.stages[index - 1].kind == StageKind::kProbe) train_head_alone(stage.kind == StageKind::kProbe);
     RETORT_CHECK(make_objective());
     RETORT_TRY(const Digest key, run_key(recipe_, index, bench_, report_.kept));
     const Files files = files_of(index, key);
@@ -156,6 +158,13 @@ class Chain {
 
   static std::string stage_title(const TrainStage& stage) {
     return std::string(stage_name(stage.kind)) + (stage.level.empty() ? "" : " " + stage.level);
+  }
+
+  // A probe trains the head's weights only; what comes after it, all.
+  void train_head_alone(bool alone) {
+    if (recipe_.student.classes == 0) return;
+    const std::vector<bool> head = head_weights(bench_.student.graph);
+    for (std::size_t id = 0; id < head.size(); ++id) bench_.student_parameters[id].trainable = !alone || head[id];
   }
 
   Result<void> make_objective() {
@@ -266,6 +275,9 @@ std::vector<std::int64_t> even_stretches(std::int64_t theirs, std::int64_t mine)
 Result<Bench> open_bench(const DistillRecipe& recipe, const std::filesystem::path& output, int threads, DistillReport& report, const JobContext& job) {
   Bench bench;
   RETORT_TRY(bench.teacher, open_model(recipe.student.model.empty() ? recipe.teacher : recipe.student.model));
+  if (recipe.student.classes > 0) {
+    RETORT_TRY(bench.teacher, with_classifier(bench.teacher, recipe.student.classes, recipe.training.seed));
+  }
   RETORT_CHECK(check_models(recipe, bench.teacher, output));
   RETORT_TRY(bench.teachers, BenchTeachers::open(recipe, bench.teacher));
   const bool taught = !bench.teachers.empty();

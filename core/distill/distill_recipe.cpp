@@ -17,8 +17,9 @@ using nlohmann::ordered_json;
 
 constexpr std::array<std::string_view, 5> kChoices = {"even", "first", "first_last", "every_second", "importance"};
 constexpr std::array<std::string_view, 3> kTypes = {"source", "f32", "f16"};
-constexpr std::array<std::string_view, 4> kStages = {"distill", "qat", "quantize", "repair"};
+constexpr std::array<std::string_view, 5> kStages = {"distill", "qat", "quantize", "repair", "probe"};
 constexpr double kRepairRate = 1e-3;   // factors and norms lie about 1, so they bear more than weights
+constexpr double kProbeRate = 1e-3;    // of a head that begins at random
 constexpr std::array<std::string_view, 2> kMixings = {"weights", "agreement"};
 constexpr std::array<std::string_view, 3> kDecays = {"constant", "linear", "cosine"};
 
@@ -129,7 +130,7 @@ Result<void> read_stage_key(const std::string& place, const std::string& name, c
   const auto in = [&](double low, double high) { return value.is_number() && value.get<double>() >= low && value.get<double>() <= high; };
   if (name == "kind") {
     const auto at = std::find_if(kStages.begin(), kStages.end(), [&](std::string_view known) { return value == known; });
-    if (at == kStages.end()) return bad(place, "distill, qat, quantize or repair", found);
+    if (at == kStages.end()) return bad(place, "distill, qat, quantize, repair or probe", found);
     stage.kind = static_cast<StageKind>(at - kStages.begin());
   } else if (name == "level") {
     if (!value.is_string()) return bad(place, "a level", found);
@@ -137,6 +138,9 @@ Result<void> read_stage_key(const std::string& place, const std::string& name, c
   } else if (name == "importance") {
     if (!value.is_boolean()) return bad(place, "true or false", found);
     stage.importance = value.get<bool>();
+  } else if (name == "activations") {
+    if (value != "INT8" && value != "f32") return bad(place, "INT8 or f32", found);
+    stage.activations = value == "INT8";
   } else if (name == "learned_scales") {
     if (!value.is_boolean()) return bad(place, "true or false", found);
     stage.learned_scales = value.get<bool>();
@@ -156,7 +160,7 @@ Result<void> read_stage_key(const std::string& place, const std::string& name, c
     if (!in(1e-12, 10)) return bad(place, "a number above 0, at most 10", found);
     stage.rate = value.get<double>();
   } else {
-    return bad(place, "one of kind, level, importance, group, embedding_bits, learned_scales, steps, epochs, rate", "an unknown key");
+    return bad(place, "one of kind, level, importance, group, embedding_bits, learned_scales, activations, steps, epochs, rate", "an unknown key");
   }
   return {};
 }
@@ -183,6 +187,7 @@ Key stage_list() {
       if (stage.importance) item["importance"] = true;
       if (stage.group >= 0) item["group"] = stage.group;
       if (stage.embedding_bits > 0) item["embedding_bits"] = stage.embedding_bits;
+      if (stage.activations) item["activations"] = "INT8";
       if (stage.learned_scales) item["learned_scales"] = true;
       if (stage.steps > 0) item["steps"] = stage.steps;
       if (stage.epochs > 0) item["epochs"] = stage.epochs;
@@ -202,6 +207,8 @@ Result<void> check_grid_keys(const std::string& place, const TrainStage& stage) 
     return bad(place + ".embedding_bits", "2, 3, 4, 5, 6 or 8, with a level that is written as a folder", std::to_string(stage.embedding_bits));
   if (stage.embedding_bits > 0 && !grid->any_group)
     return bad(place + ".embedding_bits", "a level of integers (INT2 … INT8): one folder has one form", stage.level);
+  if (stage.activations && (!keeps_row_scales(stage) || stage.kind != StageKind::kQat))
+    return bad(place + ".activations", "qat with INT8 and a scale per row: the form that is multiplied in integers", std::string(stage_name(stage.kind)) + " " + stage.level);
   if (stage.learned_scales && (stage.kind != StageKind::kQat || !grid || grid->scale != GridScale::kHalf || keeps_row_scales(stage)))
     return bad(place + ".learned_scales", "qat with integers in groups (INT2 … INT6, or INT8 with a group)", std::string(stage_name(stage.kind)) + " " + stage.level);
   return {};
@@ -227,7 +234,8 @@ Result<void> check_stages(const std::vector<TrainStage>& stages) {
       return bad(place + ".importance", "a stage whose level takes an importance matrix", std::string(stage_name(stage.kind)) + " " + stage.level);
     if (stage.kind == StageKind::kQuantize && (stage.steps > 0 || stage.epochs > 0 || stage.rate > 0))
       return bad(place, "no steps, epochs or rate: quantize doesn't train", "some");
-    if (stage.kind == StageKind::kDistill && i > 0) return bad(place + ".kind", "distill as the first stage only", "a later one");
+    if (stage.kind == StageKind::kProbe && i > 0) return bad(place + ".kind", "probe as the first stage only", "a later one");
+    if (stage.kind == StageKind::kDistill && i > 0 && stages[i - 1].kind != StageKind::kProbe) return bad(place + ".kind", "distill as the first stage only", "a later one");
     if (packs && (packed || repaired)) return bad(place + ".kind", "one qat or quantize", "a second");
     if (stage.kind == StageKind::kRepair && (!packed || repaired)) return bad(place + ".kind", "one repair, after qat or quantize", repaired ? "a second" : "one before");
     packed = packed || packs;
@@ -259,6 +267,10 @@ Result<void> check_effect(const DistillRecipe& recipe) {
     return bad("student.layers", fmt::format("{}, as kept has, or 0", student.kept.size()), std::to_string(student.layers));
   if (!recipe.data.unlabelled.empty() && !recipe.loss.needs_teacher())
     return bad("data.unlabelled", "a loss with the teacher in it", "one that needs labels");
+  if (student.classes > 0 && recipe.loss.needs_teacher())
+    return bad("student.classes", "a loss of labels alone (cross_entropy): an encoder without a classifier has no answers to learn from", "a loss with the teacher in it");
+  if (recipe.stages.front().kind == StageKind::kProbe && student.classes == 0)
+    return bad("stages[0].kind", "probe with student.classes: it trains a new head alone", "no new head");
   if (recipe.student.choice == LayerChoice::kImportance && (recipe.student.layers == 0 || !recipe.student.kept.empty()))
     return bad("student.choice", "importance with a number of layers", "none, or a list of kept ones");
   if (recipe.training.patience > 0 && recipe.data.validation.empty() && recipe.data.validation_share == 0)
@@ -294,6 +306,7 @@ const std::vector<Key>& keys() {
       flag("student", "trim_positions", [](R& r) -> auto& { return r.student.trim_positions; }),
       number("student", "heads", [](R& r) -> auto& { return r.student.heads; }, 0, 1e6),
       number("student", "feed_forward", [](R& r) -> auto& { return r.student.feed_forward; }, 0, 1e7),
+      number("student", "classes", [](R& r) -> auto& { return r.student.classes; }, 0, 100000),
       number("student", "hidden", [](R& r) -> auto& { return r.student.hidden; }, 0, 1e6),
       path("data", "train", [](R& r) -> auto& { return r.data.train; }),
       path("data", "unlabelled", [](R& r) -> auto& { return r.data.unlabelled; }),
@@ -425,6 +438,7 @@ TrainingPlan plan_of_stage(const TrainingPlan& plan, const TrainStage& stage) no
   }
   if (stage.rate > 0) out.rate = stage.rate;
   else if (stage.kind == StageKind::kRepair) out.rate = kRepairRate;
+  else if (stage.kind == StageKind::kProbe) out.rate = kProbeRate;
   return out;
 }
 

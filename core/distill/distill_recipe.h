@@ -27,6 +27,7 @@ struct StudentDesign {
   std::int64_t most_pieces = 0;              // with trim_vocabulary: at most so many; 0: all that occur
   bool trim_positions = false;               // only the rows of a position table that data.max_tokens can reach
   std::int64_t heads = 0, feed_forward = 0, hidden = 0;   // narrower, the most important stay; 0: the teacher's
+  std::int64_t classes = 0;                  // a new classifier on an encoder without one, learned from labels; 0: none
   bool narrower() const noexcept { return heads > 0 || feed_forward > 0 || hidden > 0; }
 };
 
@@ -81,7 +82,8 @@ struct TeacherChoice {
 
 // distill: all weights train. qat: all weights train as the level rounds them (gradients go straight through). quantize: the
 // level rounds them. repair: codes stay; scales, norms and biases train, so the file keeps its size.
-enum class StageKind : std::uint8_t { kDistill, kQat, kQuantize, kRepair };
+// probe: a new head's weights alone, before distill trains all.
+enum class StageKind : std::uint8_t { kDistill, kQat, kQuantize, kRepair, kProbe };
 std::string_view stage_name(StageKind kind) noexcept;   // "distill"
 
 struct TrainStage {
@@ -90,6 +92,7 @@ struct TrainStage {
   bool importance = false;                   // of qat and quantize: errors weighed by the training text's activations
   std::int64_t group = -1;                   // of a grid of integers: weights under one scale; 0: a row; -1: the grid's own
   std::int64_t embedding_bits = 0;           // of levels for folders: tables that are looked up as integers too; 0: F16
+  bool activations = false;                  // of qat and repair with INT8: what packed linears read is rounded to 8 bits too
   bool learned_scales = false;               // of qat with a grid: scales train beside the weights
   std::int64_t steps = 0;                    // instead of the recipe's; 0: those
   double epochs = 0, rate = 0;

@@ -36,6 +36,7 @@ struct Run {
   float* matmul_scratch = nullptr;          // kMatmulScratch for each worker
   float* worker_scratch = nullptr;          // worker_floats for each worker
   std::size_t worker_floats = 0;
+  std::vector<float>* rounded = nullptr;    // room for a linear's input as it reads it, where that is rounded
 
   float* buffer(BufferId id) const noexcept { return id < 0 ? nullptr : arena + offsets[id]; }
   std::int64_t rows(BufferId id) const noexcept {
@@ -66,6 +67,9 @@ void for_row_tiles(const Run& run, std::int64_t rows, F&& f) {
 
 // Floats of scratch that each worker needs for sequences of up to `longest` tokens, norms up to `widest`.
 std::size_t worker_scratch_floats(std::int64_t longest, std::int64_t widest) noexcept;
+
+// x [rows, width] → out, rounded to 8 bits by row.
+void round_rows(const Run& run, const float* x, std::int64_t rows, std::int64_t width, float* out);
 
 // One instruction each; see op_rules.cpp.
 void embedding_forward(const Run& run, const Instruction& step);

@@ -85,11 +85,39 @@ void sum_columns(const Run& run, const float* dy, std::int64_t rows, std::int64_
   });
 }
 
+// Rows rounded as INT8 inference rounds them: to whole numbers from -127 to 127 times max|x| / 127. The gradient goes
+// straight through to x.
+void round_rows(const Run& run, const float* x, std::int64_t rows, std::int64_t width, float* out) {
+  constexpr float kShift = 12582912.0f;   // 1.5 · 2^23: to the nearest whole number, ties to even
+  for_row_tiles(run, rows, [&](std::int64_t first, std::int64_t count, int) {
+    for (std::int64_t r = first; r < first + count; ++r) {
+      const float* const from = x + r * width;
+      float* const to = out + r * width;
+      float largest = 0;
+      for (std::int64_t i = 0; i < width; ++i) largest = std::max(largest, std::abs(from[i]));
+      const float scale = largest / 127, inverse = largest > 0 ? 127 / largest : 0;
+      for (std::int64_t i = 0; i < width; ++i) to[i] = scale * ((from[i] * inverse + kShift) - kShift);
+    }
+  });
+}
+
+namespace {
+
+// What a linear reads: its input, or that rounded.
+const float* read_input(const Run& run, const Parameter& weight, const float* x, std::int64_t rows, std::int64_t width) {
+  if (!weight.round_inputs) return x;
+  run.rounded->resize(std::max(run.rounded->size(), static_cast<std::size_t>(rows * width)));
+  round_rows(run, x, rows, width, run.rounded->data());
+  return run.rounded->data();
+}
+
+}  // namespace
+
 // y = x · Wᵀ + b.
 void linear_forward(const Run& run, const Instruction& step) {
   const Node& node = run.node(step);
   const std::int64_t rows = run.rows(step.out), in = run.width(step.in[0]), out = run.width(step.out);
-  run.matmul({.transpose_b = true, .m = rows, .n = out, .k = in, .a = run.buffer(step.in[0]), .a_stride = in,
+  run.matmul({.transpose_b = true, .m = rows, .n = out, .k = in, .a = read_input(run, run.parameter(node.weight), run.buffer(step.in[0]), rows, in), .a_stride = in,
               .b = run.parameter(node.weight).data, .b_stride = in, .c = run.buffer(step.out), .c_stride = out});
   if (node.bias != kNoWeight) add_bias(run, run.parameter(node.bias).data, run.buffer(step.out), rows, out);
 }
@@ -104,8 +132,8 @@ void linear_backward(const Run& run, const Instruction& step) {
     run.matmul({.m = rows, .n = in, .k = out, .a = dy, .a_stride = out, .b = weight.data, .b_stride = in,
                 .c = run.buffer(step.d_in[0]), .c_stride = in, .accumulate = step.accumulate[0]});
   if (run.trains(node.weight)) {
-    run.matmul({.transpose_a = true, .m = out, .n = in, .k = rows, .a = dy, .a_stride = out, .b = run.buffer(step.in[0]),
-                .b_stride = in, .c = weight.gradient.as<float>(), .c_stride = in, .accumulate = !weight.fresh});
+    run.matmul({.transpose_a = true, .m = out, .n = in, .k = rows, .a = dy, .a_stride = out,
+                .b = read_input(run, weight, run.buffer(step.in[0]), rows, in), .b_stride = in, .c = weight.gradient.as<float>(), .c_stride = in, .accumulate = !weight.fresh});
     weight.fresh = false;
   }
   if (run.trains(node.bias)) sum_columns(run, dy, rows, out, run.parameter(node.bias).added_gradient());

@@ -46,6 +46,9 @@ std::string packed_config(const Model& student, const TrainStage& stage, std::sp
   if (rows8) {
     const ordered_json weights = {{"num_bits", 8}, {"type", "int"}, {"symmetric", true}, {"strategy", "channel"}, {"dynamic", false}};
     said["config_groups"]["group_0"] = {{"format", "int-quantized"}, {"targets", {"Linear"}}, {"weights", weights}, {"input_activations", nullptr}};
+    // Rounded row by row as they come: what Retort's INT8 does in any case, stated for others where training reckoned with it.
+    if (stage.activations)
+      said["config_groups"]["group_0"]["input_activations"] = {{"num_bits", 8}, {"type", "int"}, {"symmetric", true}, {"strategy", "token"}, {"dynamic", true}};
     said["format"] = tables ? "mixed-precision" : "int-quantized";
     if (!tables) said["config_groups"]["group_0"].erase("format");
   } else {

@@ -84,6 +84,7 @@ Result<PackedWeights> PackedWeights::make(const Model& student, const Parameters
       const auto found = importance->columns.find(student.graph.weights[static_cast<std::size_t>(form.id)].name);
       if (found != importance->columns.end() && static_cast<std::int64_t>(found->second.size()) == weight.columns) weight.importance = found->second;
     }
+    if (stage.activations && form.type == TensorType::kI8 && !form.grid) out.rounds_inputs_.push_back(form.id);
     RETORT_TRY(weight.decoded, AlignedBuffer::allocate(parameter.elements * sizeof(float), "decoded weights"));
     out.places_[weight.id] = out.list_.size();
     out.list_.push_back(std::move(weight));
@@ -131,6 +132,7 @@ Result<void> PackedWeights::round_grid(Packed& weight, const Parameter& paramete
 }
 
 Result<void> PackedWeights::round(Parameters& parameters, const JobContext& job) {
+  for (const WeightId id : rounds_inputs_) parameters[static_cast<std::size_t>(id)].round_inputs = true;
   for (Packed& weight : list_) {
     Parameter& parameter = parameters[static_cast<std::size_t>(weight.id)];
     float* const to = weight.decoded.as<float>();

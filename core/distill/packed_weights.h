@@ -78,6 +78,7 @@ class PackedWeights {
 
   kernels::ThreadPool* pool_;
   std::vector<Packed> list_;
+  std::vector<WeightId> rounds_inputs_;
   std::map<WeightId, std::size_t> places_;
   bool held_ = false, learning_ = false;
 };

@@ -26,6 +26,7 @@ struct Parameter {
   bool decay = false;                      // weight decay applies: two or more dimensions
   bool derived = false;                    // made of other parameters (packed codes and their scales): its gradient is
                                            // wanted, but the optimizer leaves it alone
+  bool round_inputs = false;               // linears with this weight read their input rounded to 8 bits by row
   bool fresh = true;                       // the gradient holds nothing yet: the first writer overwrites
 
   bool stepped() const noexcept { return trainable && !derived; }   // the optimizer changes it

@@ -109,10 +109,10 @@ std::vector<std::int64_t> choose_layers(std::int64_t layers, std::int64_t count,
   std::vector<std::int64_t> kept;
   for (std::int64_t i = 0; i < count; ++i) {
     switch (choice) {
+      case LayerChoice::kImportance:   // until it is measured: student_importance.h
       case LayerChoice::kEven: kept.push_back(count == 1 ? 0 : (2 * i * (layers - 1) + count - 1) / (2 * (count - 1))); break;
       case LayerChoice::kFirst: kept.push_back(i); break;
       case LayerChoice::kFirstLast: kept.push_back(i < (count + 1) / 2 ? i : layers - count + i); break;
-      case LayerChoice::kImportance: return {};   // not arithmetic: see student_importance.h
       case LayerChoice::kEverySecond: kept.push_back(std::min(2 * i, layers - count + i)); break;
     }
   }

@@ -12,7 +12,7 @@
 namespace retort::distill {
 
 // Which of `layers` layers a student with `count` keeps. even: first and last, and evenly between; first: the first ones;
-// first_last: half from each end; every_second: 0, 2, 4 … as DistilBERT does.
+// first_last: half from each end; every_second: 0, 2, 4 … as DistilBERT does; importance: as even, until measured_layers (student_importance.h) has looked at text.
 std::vector<std::int64_t> choose_layers(std::int64_t layers, std::int64_t count, LayerChoice choice);
 // What the design says for this teacher. Errors: kBadRecipe (more layers than there are, not ascending).
 Result<std::vector<std::int64_t>> kept_layers(const StudentDesign& design, std::int64_t layers);

@@ -243,9 +243,7 @@ Result<std::vector<double>> layer_influence(const Model& teacher, std::span<cons
 Result<std::vector<std::int64_t>> measured_layers(const StudentDesign& design, const Model& teacher, std::span<const TrainingExample> examples,
                                                   kernels::ThreadPool& pool, const JobContext& job) {
   if (design.choice != LayerChoice::kImportance || !design.kept.empty()) return kept_layers(design, teacher.config.layers);
-  StudentDesign checked = design;
-  checked.choice = LayerChoice::kEven;
-  RETORT_CHECK(kept_layers(checked, teacher.config.layers));
+  RETORT_CHECK(kept_layers(design, teacher.config.layers));
   RETORT_TRY(const std::vector<double> influence, layer_influence(teacher, examples, pool, job));
   std::vector<std::int64_t> order(influence.size());
   std::iota(order.begin(), order.end(), 0);

@@ -10,13 +10,6 @@
 namespace retort::distill {
 namespace {
 
-// Which layers doesn't matter for sizes, unless they differ: then those that even spacing takes.
-Result<std::vector<std::int64_t>> some_layers(const StudentDesign& design, std::int64_t layers) {
-  StudentDesign plain = design;
-  if (plain.choice == LayerChoice::kImportance) plain.choice = LayerChoice::kEven;
-  return kept_layers(plain, layers);
-}
-
 std::string pieces_config(const std::string& text, std::int64_t pieces) {
   nlohmann::ordered_json config = nlohmann::ordered_json::parse(text, nullptr, false);
   if (!config.is_object()) return text;
@@ -46,7 +39,7 @@ void set_shapes(const Graph& graph, std::int64_t old_pieces, std::int64_t pieces
 }  // namespace
 
 Result<Model> shape_student(const Model& teacher, const StudentDesign& design, std::int64_t positions) {
-  RETORT_TRY(const std::vector<std::int64_t> kept, some_layers(design, teacher.config.layers));
+  RETORT_TRY(const std::vector<std::int64_t> kept, kept_layers(design, teacher.config.layers));
   RETORT_TRY(auto checkpoint, keep_layers(teacher, kept));
   RETORT_CHECK(set_sizes(teacher, design, *checkpoint));
   const bool gguf = checkpoint->format == CheckpointFormat::kGguf;

@@ -18,6 +18,7 @@ Result<std::unique_ptr<TrainSession>> TrainSession::make(const Graph& graph, con
   RETORT_TRY(TrainPlan plan, make_train_plan(graph, options));
   std::unique_ptr<TrainSession> session(new TrainSession(graph, config, parameters, std::move(plan), pool));
   session->run_.padding = options.padding;
+  session->run_.rounded = &session->rounded_;
   RETORT_TRY(session->matmul_scratch_,
              AlignedBuffer::allocate(static_cast<std::size_t>(pool.threads()) * kernels::kMatmulScratch * sizeof(float), "work space"));
   session->run_.matmul_scratch = session->matmul_scratch_.as<float>();

@@ -44,6 +44,7 @@ class TrainSession {
   Batch batch_;
   AlignedBuffer arena_, scratch_, matmul_scratch_;
   std::vector<std::size_t> offsets_;
+  std::vector<float> rounded_;
   std::int64_t room_tokens_ = 0, room_sequences_ = 0, room_longest_ = 0, table_rows_ = 0;
   std::array<RopeTable, 2> rope_;
 };

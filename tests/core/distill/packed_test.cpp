@@ -7,6 +7,7 @@
 #include "core/distill/distill.h"
 #include "core/distill/packed_weights.h"
 #include "core/formats/writers.h"
+#include "core/model/backend.h"
 #include "letter_model.h"
 
 using namespace retort;
@@ -170,6 +171,59 @@ class PackedTest : public QObject {
       if (std::abs(x - 3) > 1e-3f && std::abs(x + 4) > 1e-3f) QCOMPARE(parameters[id].gradients()[i], inside ? slope[i] : 0.0f);
     }
     QVERIFY(clipped > 0);
+  }
+
+  // What a linear reads is rounded as INT8 inference rounds it: training computes what the packed model computes.
+  void rounded_activations_are_those_of_inference() {
+    const Model model = must(open_model(path("teacher")));
+    kernels::ThreadPool pool(1);
+    Parameters parameters = must(Parameters::from_model(model, false, pool));
+    const TrainStage stage{.kind = StageKind::kQat, .level = "INT8", .activations = true};
+    PackedWeights packed = must(PackedWeights::make(model, parameters, stage, nullptr, pool));
+    must(packed.round(parameters, {}));
+    const std::vector<TokenId> tokens = {3, 7, 4, 20, 9, 9, 31, 2};
+    const auto session = must(TrainSession::make(model.graph, model.config, parameters, {.outputs = {model.graph.hidden}, .trainable = {}, .backward = false}, pool));
+    Batch batch;
+    batch.add(tokens);
+    must(session->forward(batch, {}));
+    const std::vector<float> rounded(session->value(0).begin(), session->value(0).end());
+    const auto backend = must(make_backend("cpu", 1));
+    const auto inference = must(backend->compile(std::make_shared<const Model>(model_of(model, parameters, &packed)), {.activations = kernels::Activations::kF32, .context = 16, .batch = 16, .cache_f16 = false}));
+    must(inference->run(tokens, {}));
+    const double off = relative_distance(rounded, inference->hidden());
+    for (Parameter& parameter : parameters) parameter.round_inputs = false;
+    must(session->forward(batch, {}));
+    const double without = relative_distance(session->value(0), inference->hidden());
+    QVERIFY2(off < 0.2 * without, qPrintable(QString("%1 with, %2 without").arg(off).arg(without)));
+  }
+
+  // Σ c · hidden over weights whose linear reads rounded rows, against differences.
+  void gradients_through_rounded_activations() {
+    const Model model = must(open_model(path("teacher")));
+    kernels::ThreadPool pool(1);
+    Parameters parameters = must(Parameters::from_model(model, false, pool));
+    const auto id = static_cast<std::size_t>(model.find_weight("blk.1.ffn_down.weight"));
+    parameters[id].round_inputs = true;
+    must(parameters.make_gradients());
+    const auto session = must(TrainSession::make(model.graph, model.config, parameters, {.outputs = {model.graph.hidden}, .trainable = {}}, pool));
+    Batch batch;
+    batch.add(std::vector<TokenId>{3, 7, 4, 20, 9, 31});
+    must(session->forward(batch, {}));
+    const std::vector<float> slope = random_floats(session->value(0).size(), 8);
+    std::ranges::copy(slope, session->gradient(0).begin());
+    must(session->backward({}));
+    const std::vector<float> found(parameters[id].gradients().begin(), parameters[id].gradients().end());
+    for (std::size_t i = 0; i < found.size(); i += found.size() / 7 + 3) {
+      double sums[2];
+      const float before = parameters[id].value()[i];
+      for (int side = 0; side < 2; ++side) {
+        parameters[id].value()[i] = before + (side == 0 ? -0.02f : 0.02f);
+        must(session->forward(batch, {}));
+        sums[side] = product(slope.data(), session->value(0).data(), slope.size());
+      }
+      parameters[id].value()[i] = before;
+      QVERIFY(near(static_cast<double>(found[i]), (sums[1] - sums[0]) / 0.04, 2e-2 * std::abs(static_cast<double>(found[i])) + 2e-2, "weight"));
+    }
   }
 
   void grids_round_to_the_nearest() {
