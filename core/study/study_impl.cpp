@@ -325,8 +325,11 @@ void StudyImpl::plan_again(std::int64_t id) {
   if (!candidate || !model || !is_student(candidate->recipe)) return;
   look_at_student(now, *candidate);
   Made entry = make_entry(now, *candidate, *model);
-  const std::lock_guard state(state_mutex_);
-  made_[candidate_digest(now, *candidate)] = std::move(entry);
+  {
+    const std::lock_guard state(state_mutex_);
+    made_[candidate_digest(now, *candidate)] = std::move(entry);
+  }
+  look_at_tensors(id);
 }
 
 void StudyImpl::look_at_tensors(std::int64_t id) {
