@@ -4,6 +4,7 @@
 #include "core/base/checked.h"
 #include "core/formats/byte_reader.h"
 #include "core/formats/gguf.h"
+#include "core/formats/write_behind.h"
 #include "core/formats/writers.h"
 
 namespace retort {
@@ -177,14 +178,15 @@ Sink make_header(const Metadata& metadata, std::span<const TensorToWrite> tensor
 }
 
 // One tensor's data and the zeros up to the next one; in steps, so that a stop is honoured within a large tensor.
-Result<void> write_data(AtomicFile& file, std::span<const std::byte> data, std::uint64_t padding, const std::string& name,
+Result<void> write_data(WriteBehind& file, std::span<const std::byte> data, std::uint64_t padding, const std::string& name,
                         const JobContext& job) {
-  constexpr std::size_t kStep = 16u << 20;
+  constexpr std::size_t kStep = 8u << 20;
   for (std::size_t at = 0; at < data.size(); at += kStep) {
     RETORT_CHECK(job.check(name));
     RETORT_CHECK(file.write(data.subspan(at, std::min(kStep, data.size() - at))));
   }
-  return file.write(std::string(padding, '\0'));
+  const std::string zeros(padding, '\0');
+  return file.write(std::as_bytes(std::span(zeros)));
 }
 
 }  // namespace
@@ -205,6 +207,7 @@ Result<void> write_gguf(const std::filesystem::path& path, const Metadata& metad
   RETORT_TRY(AtomicFile file, AtomicFile::create(path));
   RETORT_CHECK(file.reserve(total));
   RETORT_CHECK(file.write(header.bytes()));
+  WriteBehind behind(file);
   for (std::size_t i = 0; i < tensors.size(); ++i) {
     const TensorToWrite& tensor = tensors[i];
     RETORT_CHECK(job.check(tensor.name));
@@ -212,9 +215,10 @@ Result<void> write_gguf(const std::filesystem::path& path, const Metadata& metad
     if (data.size() != layout.sizes[i])
       return bad_shape(path, tensor.name, std::to_string(layout.sizes[i]) + " bytes", std::to_string(data.size()));
     const std::uint64_t next = i + 1 < tensors.size() ? layout.offsets[i + 1] : layout.data_bytes;
-    RETORT_CHECK(write_data(file, data, next - layout.offsets[i] - data.size(), tensor.name, job));
-    job.report({static_cast<double>(file.position()), static_cast<double>(total), "bytes", "writing " + tensor.name});
+    RETORT_CHECK(write_data(behind, data, next - layout.offsets[i] - data.size(), tensor.name, job));
+    job.report({static_cast<double>(header.size() + next), static_cast<double>(total), "bytes", "writing " + tensor.name});
   }
+  RETORT_CHECK(behind.finish());
   return file.commit();
 }
 

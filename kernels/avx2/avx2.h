@@ -25,6 +25,7 @@ void linear_decoded(const LinearTile& tile);
 
 // Decodes n stored elements, bit for bit as the reference does. False for the dense types that it leaves to the reference.
 bool decode(TensorType type, const void* packed, float* out, std::size_t n);
+void to_f16(const float* x, std::size_t n, void* out);
 
 void rms_norm(const float* x, const float* weight, float weight_offset, float epsilon, float* y, std::size_t rows,
               std::size_t n);

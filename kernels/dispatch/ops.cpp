@@ -1,7 +1,9 @@
 #include "kernels/dispatch/ops.h"
 
 #include <algorithm>
+#include <cstring>
 
+#include "kernels/api/half.h"
 #include "kernels/api/isa.h"
 #include "kernels/avx2/attention.h"
 #include "kernels/avx2/avx2.h"
@@ -66,9 +68,21 @@ std::size_t attention_scratch_floats(const AttentionArgs& args) noexcept {
                                   avx2::kAttentionDepth * padded(args.head_dim));
 }
 
-void decode(TensorType type, const void* packed, float* out, std::size_t n) noexcept {
+static bool beyond_reference() noexcept {
   static const bool fast = ops() != nullptr && std::string_view(ops()->name) != "reference";
-  if (!fast || !avx2::decode(type, packed, out, n)) traits(type).decode(packed, out, n);
+  return fast;
+}
+
+void decode(TensorType type, const void* packed, float* out, std::size_t n) noexcept {
+  if (!beyond_reference() || !avx2::decode(type, packed, out, n)) traits(type).decode(packed, out, n);
+}
+
+void to_f16(const float* x, std::size_t n, void* out) noexcept {
+  if (beyond_reference()) return avx2::to_f16(x, n, out);
+  for (std::size_t i = 0; i < n; ++i) {
+    const std::uint16_t half = f32_to_f16(x[i]);
+    std::memcpy(static_cast<char*>(out) + 2 * i, &half, 2);
+  }
 }
 
 void report_kernels(void (*row)(void* context, const KernelReport& report), void* context) {

@@ -30,6 +30,8 @@ std::size_t attention_scratch_floats(const AttentionArgs& args) noexcept;
 
 // Decodes n elements with the fastest exact decoder of this machine.
 void decode(TensorType type, const void* packed, float* out, std::size_t n) noexcept;
+// Rounds n floats to f16, to nearest even; `out` need not be aligned.
+void to_f16(const float* x, std::size_t n, void* out) noexcept;
 
 // For `retort devices` and Hardware: one row per kernel known for each operation, why it was chosen or skipped.
 struct KernelReport {

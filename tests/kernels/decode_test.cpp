@@ -174,6 +174,28 @@ class DecodeTest : public QObject {
     for (int i = 0; i < 256; ++i) QCOMPARE(x[i], static_cast<float>((i / 16 - 8) * 5));
   }
 
+  // Every half, everything between two of them (ties included), and what has no half.
+  void roundsToHalf() {
+    std::vector<float> x;
+    for (std::uint32_t code = 0; code < 0x10000; ++code) {
+      const float half = f16_to_f32(static_cast<std::uint16_t>(code));
+      x.push_back(half);
+      if (!std::isfinite(half)) continue;
+      const float next = f16_to_f32(static_cast<std::uint16_t>(code + 1));
+      if (std::isfinite(next)) x.push_back(half + (next - half) / 2);
+      x.push_back(std::nextafterf(half, INFINITY));
+      x.push_back(std::nextafterf(half, -INFINITY));
+    }
+    for (const float big : {65519.99f, 65520.0f, 1e30f, -1e30f, 1e-8f, -1e-8f, 2.98e-8f, 2.99e-8f}) x.push_back(big);
+    std::vector<std::uint8_t> got(2 * x.size() + 1);
+    to_f16(x.data(), x.size(), got.data() + 1);
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      std::uint16_t half;
+      std::memcpy(&half, got.data() + 1 + 2 * i, 2);
+      if (half != f32_to_f16(x[i])) QFAIL(qPrintable(QString("%1: %2 instead of %3").arg(double(x[i])).arg(half, 0, 16).arg(f32_to_f16(x[i]), 0, 16)));
+    }
+  }
+
   // The fast decoder of this machine against the reference on random bytes, from an odd address.
   void fast_equals_reference_data() {
     QTest::addColumn<int>("type");

@@ -22,7 +22,7 @@ import sys
 import torch
 import transformers as t
 
-TOLERANCE = 0.00005   # weights and cache in f32 on both sides: what is left is the order of sums
+TOLERANCE = 0.0002   # weights and cache in f32 on both sides: what is left is the order of sums, and ggml's GELU, a table of f16
 BASE = dict(hidden_size=256, intermediate_size=512, num_hidden_layers=4, num_attention_heads=4, max_position_embeddings=1024,
             bos_token_id=1, eos_token_id=2, pad_token_id=0, initializer_range=0.08)
 GROUPED = dict(BASE, num_key_value_heads=2)

@@ -3,6 +3,7 @@
 
 #include "core/quantize/methods/methods.h"
 #include "kernels/api/half.h"
+#include "kernels/dispatch/ops.h"
 
 namespace retort {
 namespace {
@@ -19,15 +20,24 @@ class F32 final : public Quantizer {
   }
 };
 
-template <TensorType kType, std::uint16_t (*kConvert)(float) noexcept>
-class Half final : public Quantizer {
+class F16 final : public Quantizer {
  public:
-  TensorType type() const noexcept override { return kType; }
+  TensorType type() const noexcept override { return TensorType::kF16; }
+  std::uint32_t version() const noexcept override { return 1; }
+  void quantize_rows(const float* rows, std::int64_t count, std::int64_t columns, std::span<const float>,
+                     std::byte* out, float*) const noexcept override {
+    kernels::to_f16(rows, static_cast<std::size_t>(count * columns), out);
+  }
+};
+
+class BF16 final : public Quantizer {
+ public:
+  TensorType type() const noexcept override { return TensorType::kBF16; }
   std::uint32_t version() const noexcept override { return 1; }
   void quantize_rows(const float* rows, std::int64_t count, std::int64_t columns, std::span<const float>,
                      std::byte* out, float*) const noexcept override {
     for (std::int64_t i = 0; i < count * columns; ++i) {
-      const std::uint16_t half = kConvert(rows[i]);
+      const std::uint16_t half = kernels::f32_to_bf16(rows[i]);
       std::memcpy(out + 2 * i, &half, 2);
     }
   }
@@ -40,11 +50,11 @@ const Quantizer& dense_f32() noexcept {
   return quantizer;
 }
 const Quantizer& dense_f16() noexcept {
-  static const Half<TensorType::kF16, &kernels::f32_to_f16> quantizer;
+  static const F16 quantizer;
   return quantizer;
 }
 const Quantizer& dense_bf16() noexcept {
-  static const Half<TensorType::kBF16, &kernels::f32_to_bf16> quantizer;
+  static const BF16 quantizer;
   return quantizer;
 }
 
