@@ -29,6 +29,7 @@ QString stageTitle(StageKind kind) {
     case StageKind::kQat: return StageList::tr("Train quantized");
     case StageKind::kQuantize: return StageList::tr("Quantize");
     case StageKind::kRepair: return StageList::tr("Repair");
+    case StageKind::kProbe: return StageList::tr("Fit the head");
   }
   return {};
 }
@@ -39,6 +40,7 @@ QString stageHelp(StageKind kind) {
     case StageKind::kQat: return StageList::tr("Every weight learns, computed with as the level rounds it.");
     case StageKind::kQuantize: return StageList::tr("Nothing trains; the level rounds the weights.");
     case StageKind::kRepair: return StageList::tr("Scales, norms and biases learn; the codes and the file's size stay.");
+    case StageKind::kProbe: return StageList::tr("A new head learns from the labels; the encoder stays as it is.");
   }
   return {};
 }
