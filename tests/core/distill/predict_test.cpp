@@ -130,9 +130,9 @@ class PredictTest : public QObject {
   }
 
   void a_real_classifier() {
-    const char* const shared = std::getenv("RETORT_SHARED");
-    if (!shared) QSKIP("RETORT_SHARED is not set");
-    const Model teacher = must(open_model(std::filesystem::path(shared) / "models/minilm-sst2"));
+    const std::filesystem::path folder = vectors::shared("models/minilm-sst2");
+    if (folder.empty()) QSKIP("RETORT_SHARED names no folder of shared references");
+    const Model teacher = must(open_model(folder));
     DistillRecipe recipe = must(distill_recipe_from_json(R"({"student": {"layers": 3, "trim_vocabulary": true, "most_pieces": 8000, "trim_positions": true},
       "data": {"max_tokens": 64}, "stages": [{"kind": "distill"}, {"kind": "qat", "level": "INT4", "embedding_bits": 4}], "loss": {"forward_kl": 1}})"));
     const StudentPrediction predicted = must(predict_student(teacher, recipe, 2));
