@@ -1,5 +1,7 @@
 #include "ui/models/preset_model.h"
 
+#include <cmath>
+
 #include "ui/format.h"
 #include "ui/theme.h"
 #include "ui/widgets/table.h"
@@ -7,6 +9,12 @@
 namespace retort::ui {
 
 namespace {
+
+// A prediction of an hour isn't known to the second.
+Quantity estimatedTime(double seconds) {
+  if (seconds < 600 || seconds >= 3570) return secondsQuantity(seconds);
+  return {QString::number(std::llround(seconds / 60)), QStringLiteral("min")};
+}
 
 // A student's figures are those of a candidate that does exactly the same.
 void fillStudent(PresetRow& row, const StudySnapshot& study) {
@@ -108,8 +116,8 @@ QVariant PresetModel::data(const QModelIndex& index, int role) const {
       break;
     case Loss: return lossData(r, role);
     case Time:
-      if (role == Qt::DisplayRole) return seconds <= 0 ? QStringLiteral("?") : (trains || r.secondsOfOthers ? QStringLiteral("≈ ") : QString()) + secondsQuantity(seconds).value;
-      if (role == kUnitRole) return seconds <= 0 ? QString() : secondsQuantity(seconds).unit;
+      if (role == Qt::DisplayRole) return seconds <= 0 ? QStringLiteral("?") : (trains || r.secondsOfOthers ? QStringLiteral("≈ ") : QString()) + estimatedTime(seconds).value;
+      if (role == kUnitRole) return seconds <= 0 ? QString() : estimatedTime(seconds).unit;
       if (role == kMutedRole) return seconds <= 0 || trains || r.secondsOfOthers;
       break;
     case Memory:
