@@ -49,6 +49,7 @@ std::pair<int, std::string_view> order_of(std::string_view name) noexcept {
 struct TokenizerMetadata {
   Metadata metadata;
   std::vector<std::string> notes;
+  std::optional<Error> refused;   // llama.cpp has no such tokenizer
 };
 
 Result<std::shared_ptr<const TokenizerMetadata>> tokenizer_metadata(const Model& model) {
@@ -59,14 +60,17 @@ Result<std::shared_ptr<const TokenizerMetadata>> tokenizer_metadata(const Model&
   static std::string chat_template;
   const std::lock_guard lock(mutex);
   if (kept && checkpoint.lock() == model.checkpoint && vocabulary == model.config.vocabulary &&
-      chat_template == model.chat_template)
+      chat_template == model.chat_template) {
+    if (kept->refused) return Error(*kept->refused);
     return kept;
+  }
   auto made = std::make_shared<TokenizerMetadata>();
-  RETORT_CHECK(add_tokenizer_metadata(model, made->metadata, made->notes));
+  if (auto added = add_tokenizer_metadata(model, made->metadata, made->notes); !added.ok()) made->refused = std::move(added).error();
   checkpoint = model.checkpoint;
   vocabulary = model.config.vocabulary;
   chat_template = model.chat_template;
   kept = made;
+  if (kept->refused) return Error(*kept->refused);
   return kept;
 }
 
