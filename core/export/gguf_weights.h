@@ -26,7 +26,7 @@ struct WeightChange {
 // By WeightId; all plain for a model that comes from GGUF.
 std::vector<WeightChange> gguf_weight_changes(const Model& model, const DecoderTraits& target);
 
-// Which row of the folder's weight becomes row `row` of the file's. `rows`: of the weight.
+// Which row of the folder's weight becomes row `row` of the file's.
 std::int64_t source_row(const ModelConfig& config, RowOrder order, std::int64_t row) noexcept;
 
 // The tensors of the file: one weight each, or the experts of a layer on top of each other.

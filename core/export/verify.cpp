@@ -31,22 +31,35 @@ struct Mapping {
   double added = 0;
 };
 
-Mapping mapping_of(const Model& file, const Model& expected, std::size_t file_weight, std::size_t expected_weight) {
-  const bool made = file.checkpoint->format == CheckpointFormat::kGguf && expected.checkpoint->format != CheckpointFormat::kGguf;
-  const bool unmade = file.checkpoint->format != CheckpointFormat::kGguf && expected.checkpoint->format == CheckpointFormat::kGguf;
-  if ((!made && !unmade) || !file.architecture->decoder || !expected.architecture->decoder) return {};
-  const Model& folder = made ? expected : file;
-  const WeightChange change = gguf_weight_changes(folder, *(made ? file : expected).architecture->decoder)[made ? expected_weight : file_weight];
-  Mapping mapping{.rows = {}, .added = static_cast<double>(made ? change.added : -change.added)};
-  if (change.order == RowOrder::kSame) return mapping;
-  const std::int64_t rows = folder.graph.weights[made ? expected_weight : file_weight].shape.front();
-  mapping.rows.resize(static_cast<std::size_t>(rows));
-  for (std::int64_t row = 0; row < rows; ++row) {
-    const std::int64_t from = source_row(folder.config, change.order, row);
-    mapping.rows[static_cast<std::size_t>(made ? row : from)] = made ? from : row;
+class Mappings {
+ public:
+  Mappings(const Model& file, const Model& expected)
+      : made_(file.checkpoint->format == CheckpointFormat::kGguf), folder_(made_ ? expected : file) {
+    const bool both = made_ == (expected.checkpoint->format == CheckpointFormat::kGguf);
+    if (!both && file.architecture->decoder && expected.architecture->decoder)
+      changes_ = gguf_weight_changes(folder_, *(made_ ? file : expected).architecture->decoder);
   }
-  return mapping;
-}
+
+  Mapping of(std::size_t file_weight, std::size_t expected_weight) const {
+    if (changes_.empty()) return {};
+    const std::size_t weight = made_ ? expected_weight : file_weight;
+    const WeightChange& change = changes_[weight];
+    Mapping mapping{.rows = {}, .added = static_cast<double>(made_ ? change.added : -change.added)};
+    if (change.order == RowOrder::kSame) return mapping;
+    const std::int64_t rows = folder_.graph.weights[weight].shape.front();
+    mapping.rows.resize(static_cast<std::size_t>(rows));
+    for (std::int64_t row = 0; row < rows; ++row) {
+      const std::int64_t from = source_row(folder_.config, change.order, row);
+      mapping.rows[static_cast<std::size_t>(made_ ? row : from)] = made_ ? from : row;
+    }
+    return mapping;
+  }
+
+ private:
+  bool made_;                            // the file is the GGUF one, made of a folder; else the other way round
+  const Model& folder_;
+  std::vector<WeightChange> changes_;    // by the folder's weights; empty when both are of one kind
+};
 
 class Verifier {
  public:
@@ -95,6 +108,7 @@ class Verifier {
   }
 
   Result<void> check_weights(const JobContext& job) {
+    const Mappings mappings(*file_, *expected_);
     std::size_t equal = 0, smaller = 0;
     double worst = 0;
     std::string worst_name, different;
@@ -104,7 +118,7 @@ class Verifier {
       job.report({static_cast<double>(i), static_cast<double>(expected_->weights.size()), "tensors", "comparing " + name});
       const auto place = static_cast<std::size_t>(file_->find_weight(name));
       const WeightHandle& written = file_->weights[place];
-      const double error = compare(written, expected_->weights[i], mapping_of(*file_, *expected_, place, i));
+      const double error = compare(written, expected_->weights[i], mappings.of(place, i));
       const bool same_kind = written.type == expected_->weights[i].type || lossless(expected_->weights[i].type, written.type);
       if (error == 0) ++equal;
       else if (same_kind) different = name;
