@@ -205,9 +205,9 @@ Result<void> Runner::perform(const RunStep& step, const JobContext& job, RunRow&
     case StepKind::kImportance: return importance_step(job, outcome);
     case StepKind::kTensors: return tensors_step(step, job, outcome);
     case StepKind::kTrain: return train_step(step, job, outcome);
-    case StepKind::kText: return text_step(step, job, outcome);
-    case StepKind::kAnswers: return answers_step(step, job, outcome);
-    case StepKind::kClasses: return classes_step(step, job, outcome);
+    case StepKind::kText: return evaluation_step(step, job, outcome, &Runner::measure_text);
+    case StepKind::kAnswers: return evaluation_step(step, job, outcome, &Runner::measure_answers);
+    case StepKind::kClasses: return evaluation_step(step, job, outcome, &Runner::measure_classes);
     case StepKind::kSpeed: return speed_step(step, job, outcome);
   }
   return {};

@@ -46,9 +46,12 @@ class Runner {
   Result<void> importance_step(const JobContext& job, RunRow& outcome);
   Result<void> tensors_step(const RunStep& step, const JobContext& job, RunRow& outcome);
   Result<void> train_step(const RunStep& step, const JobContext& job, RunRow& outcome);
-  Result<void> text_step(const RunStep& step, const JobContext& job, RunRow& outcome);
-  Result<void> answers_step(const RunStep& step, const JobContext& job, RunRow& outcome);
-  Result<void> classes_step(const RunStep& step, const JobContext& job, RunRow& outcome);
+  // Of a step's candidate on its data: kept, unless the study has it already.
+  using Measure = Result<Evaluation> (Runner::*)(const CandidateRecord& candidate, const DataRecord& data, const JobContext& job);
+  Result<void> evaluation_step(const RunStep& step, const JobContext& job, RunRow& outcome, Measure measure);
+  Result<Evaluation> measure_text(const CandidateRecord& candidate, const DataRecord& data, const JobContext& job);
+  Result<Evaluation> measure_answers(const CandidateRecord& candidate, const DataRecord& data, const JobContext& job);
+  Result<Evaluation> measure_classes(const CandidateRecord& candidate, const DataRecord& data, const JobContext& job);
   Result<void> speed_step(const RunStep& step, const JobContext& job, RunRow& outcome);
 
   // The candidate that a step is about. Errors: kNotFound.

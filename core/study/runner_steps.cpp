@@ -183,7 +183,7 @@ Result<const Reference*> Runner::reference(const DataRecord& data, const JobCont
   return &found->second;
 }
 
-Result<void> Runner::text_step(const RunStep& step, const JobContext& job, RunRow& outcome) {
+Result<void> Runner::evaluation_step(const RunStep& step, const JobContext& job, RunRow& outcome, Measure measure) {
   RETORT_TRY(const CandidateRecord candidate, record(step));
   const DataRecord* data = find_data(document_, step.data);
   if (!data) return no_data(step.data);
@@ -193,29 +193,22 @@ Result<void> Runner::text_step(const RunStep& step, const JobContext& job, RunRo
     outcome.message = kMeasured;
     return {};
   }
-  if (candidate.is_original) {
-    RETORT_TRY(const Evaluation evaluation, measure_original(*data, job));
-    return study_->keep(key, evaluation);
-  }
-  RETORT_TRY(const auto set, study_->data_set(step.data));
-  RETORT_TRY(const Reference* const against, reference(*data, job));
-  RETORT_CHECK(prepare_session(candidate));
-  RETORT_TRY(Evaluation evaluation, evaluate_text(*session_, *model_, *set, evaluate_options(document_), against, original_session_.get(), nullptr, job));
-  evaluation.activations = "f32";
+  RETORT_TRY(const Evaluation evaluation, (this->*measure)(candidate, *data, job));
   return study_->keep(key, evaluation);
 }
 
-Result<void> Runner::answers_step(const RunStep& step, const JobContext& job, RunRow& outcome) {
-  RETORT_TRY(const CandidateRecord candidate, record(step));
-  const DataRecord* data = find_data(document_, step.data);
-  if (!data) return no_data(step.data);
-  const Digest key = study_->evaluation_key(document_, candidate, *data);
-  if (study_->evaluation(key)) {
-    outcome.reused = 1;
-    outcome.message = kMeasured;
-    return {};
-  }
-  RETORT_TRY(const auto set, study_->data_set(step.data));
+Result<Evaluation> Runner::measure_text(const CandidateRecord& candidate, const DataRecord& data, const JobContext& job) {
+  if (candidate.is_original) return measure_original(data, job);
+  RETORT_TRY(const auto set, study_->data_set(data.info.name));
+  RETORT_TRY(const Reference* const against, reference(data, job));
+  RETORT_CHECK(prepare_session(candidate));
+  RETORT_TRY(Evaluation evaluation, evaluate_text(*session_, *model_, *set, evaluate_options(document_), against, original_session_.get(), nullptr, job));
+  evaluation.activations = "f32";
+  return evaluation;
+}
+
+Result<Evaluation> Runner::measure_answers(const CandidateRecord& candidate, const DataRecord& data, const JobContext& job) {
+  RETORT_TRY(const auto set, study_->data_set(data.info.name));
   Session* session = nullptr;
   std::shared_ptr<const Model> model;
   if (candidate.is_original) {
@@ -226,10 +219,10 @@ Result<void> Runner::answers_step(const RunStep& step, const JobContext& job, Ru
     session = session_.get();
     model = model_;
   }
-  const auto evaluate = data->info.kind == DataKind::kChoice ? evaluate_choice : evaluate_exact;
+  const auto evaluate = data.info.kind == DataKind::kChoice ? evaluate_choice : evaluate_exact;
   RETORT_TRY(Evaluation evaluation, evaluate(*session, *model, *set, evaluate_options(document_), job));
   evaluation.activations = "f32";
-  return study_->keep(key, evaluation);
+  return evaluation;
 }
 
 // The original's class logits are kept in the form of its states: an example a row.
@@ -257,26 +250,14 @@ Result<const ClassReference*> Runner::class_reference(const DataRecord& data, co
   return &class_references_.find(data.info.name)->second;
 }
 
-Result<void> Runner::classes_step(const RunStep& step, const JobContext& job, RunRow& outcome) {
-  RETORT_TRY(const CandidateRecord candidate, record(step));
-  const DataRecord* data = find_data(document_, step.data);
-  if (!data) return no_data(step.data);
-  const Digest key = study_->evaluation_key(document_, candidate, *data);
-  if (study_->evaluation(key)) {
-    outcome.reused = 1;
-    outcome.message = kMeasured;
-    return {};
-  }
-  if (candidate.is_original) {
-    RETORT_TRY(const Evaluation evaluation, measure_original_classes(*data, job));
-    return study_->keep(key, evaluation);
-  }
-  RETORT_TRY(const auto set, study_->data_set(step.data));
-  RETORT_TRY(const ClassReference* const against, class_reference(*data, job));
+Result<Evaluation> Runner::measure_classes(const CandidateRecord& candidate, const DataRecord& data, const JobContext& job) {
+  if (candidate.is_original) return measure_original_classes(data, job);
+  RETORT_TRY(const auto set, study_->data_set(data.info.name));
+  RETORT_TRY(const ClassReference* const against, class_reference(data, job));
   RETORT_CHECK(prepare_session(candidate));
   RETORT_TRY(Evaluation evaluation, evaluate_classification(*session_, *model_, *set, evaluate_options(document_), against, nullptr, job));
   evaluation.activations = "f32";
-  return study_->keep(key, evaluation);
+  return evaluation;
 }
 
 Result<void> Runner::speed_step(const RunStep& step, const JobContext& job, RunRow& outcome) {
