@@ -14,25 +14,6 @@ using namespace retort;
 using namespace retort::distill;
 using namespace retort::vectors;
 
-namespace {
-
-std::string bytes_of(const std::filesystem::path& path) { return must(read_text_file(path)); }
-
-// Words of a small made-up language: enough for a tiny model to learn something.
-std::string made_up_text(std::size_t documents, std::uint32_t seed) {
-  std::mt19937 random(seed);
-  const std::array<const char*, 6> words = {"abba", "cede", "dad", "fee", "gaga", "hedge"};
-  std::string out;
-  for (std::size_t d = 0; d < documents; ++d) {
-    std::string text;
-    for (int i = 0; i < 20; ++i) text += std::string(i == 0 ? "" : " ") + words[random() % words.size()];
-    out += nlohmann::json{{"text", text}}.dump() + "\n";
-  }
-  return out;
-}
-
-}  // namespace
-
 class DistillTest : public QObject {
   Q_OBJECT
 

@@ -1,7 +1,9 @@
 // A tiny Llama on disk with random weights and a tokenizer of single letters and digits.
 #pragma once
 
+#include <array>
 #include <nlohmann/json.hpp>
+#include <random>
 
 #include "../model/tiny_model.h"
 #include "core/base/files.h"
@@ -28,5 +30,20 @@ inline void write_letter_model(const std::filesystem::path& folder, const tiny::
                                     {"model", {{"type", "BPE"}, {"unk_token", "?"}, {"vocab", vocabulary}, {"merges", nlohmann::json::array()}}}};
   must(write_text_file(folder / "tokenizer.json", tokenizer.dump()));
 }
+
+// Words of a small made-up language that those letters spell, a text a line: enough for a tiny model to learn something.
+inline std::string made_up_text(std::size_t documents, std::uint32_t seed) {
+  std::mt19937 random(seed);
+  const std::array<const char*, 6> words = {"abba", "cede", "dad", "fee", "gaga", "hedge"};
+  std::string out;
+  for (std::size_t d = 0; d < documents; ++d) {
+    std::string text;
+    for (int i = 0; i < 20; ++i) text += std::string(i == 0 ? "" : " ") + words[random() % words.size()];
+    out += nlohmann::json{{"text", text}}.dump() + "\n";
+  }
+  return out;
+}
+
+inline std::string bytes_of(const std::filesystem::path& path) { return must(read_text_file(path)); }
 
 }  // namespace retort::vectors

@@ -16,27 +16,12 @@ using namespace retort::vectors;
 
 namespace {
 
-std::string bytes_of(const std::filesystem::path& path) { return must(read_text_file(path)); }
-
 std::vector<double> softmax(std::span<const float> logits, double temperature) {
   std::vector<float> out(logits.size());
   kernels::train_ops()->softmax_row(logits.data(), static_cast<float>(1 / temperature), out.data(), out.size());
   return {out.begin(), out.end()};
 }
 std::vector<float> rounded(const std::vector<double>& x) { return {x.begin(), x.end()}; }
-
-// Words of letters, one text a line.
-std::string made_up_text(std::size_t documents, std::uint32_t seed) {
-  std::mt19937 random(seed);
-  const std::array<const char*, 6> words = {"abba", "cede", "dad", "fee", "gaga", "hedge"};
-  std::string out;
-  for (std::size_t d = 0; d < documents; ++d) {
-    std::string text;
-    for (int i = 0; i < 20; ++i) text += std::string(i == 0 ? "" : " ") + words[random() % words.size()];
-    out += nlohmann::json{{"text", text}}.dump() + "\n";
-  }
-  return out;
-}
 
 }  // namespace
 
