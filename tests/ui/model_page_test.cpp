@@ -103,7 +103,7 @@ class ModelPageTest : public QObject {
       QVERIFY(config && config->model()->rowCount() > 0);
       said("configuration");
     }
-    const auto& rows = f.model.tensors();
+    const std::vector<TensorRow> rows = f.model.tensors();   // a copy, see newestTensorWins
     const auto largest = std::max_element(rows.begin(), rows.end(), [](const TensorRow& a, const TensorRow& b) { return a.bytes < b.bytes; });
     QSignalSpy values(&f.model, &ModelService::statisticsReady);
     qint64 asked = clock.elapsed();
@@ -219,7 +219,7 @@ class ModelPageTest : public QObject {
     f.open(dataFile("micro-llama.gguf"));
     QTRY_VERIFY(f.model.loaded());
     QSignalSpy values(&f.model, &ModelService::statisticsReady);
-    const auto& rows = f.model.tensors();
+    const std::vector<TensorRow> rows = f.model.tensors();   // a copy: planning the levels replaces the model's own
     f.model.requestStatistics(rows[0].name);
     f.model.requestStatistics(rows[1].name);
     QTRY_VERIFY(!values.isEmpty());
