@@ -1,11 +1,12 @@
 // The backend boundary. A backend has capabilities, buffers that only it can look into, compile and run. Operations
-// are never called one by one across it. The CPU implements it in cpu_backend.cpp; a CUDA plug-in comes second, behind
-// a C ABI of the same shape.
+// are never called one by one across it. The CPU implements it in cpu_backend.cpp; devices in device_backend.cpp, by a
+// plug-in behind a C ABI of the same shape (kernels/api/device_plugin.h).
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -44,6 +45,12 @@ struct EncoderBatch {
   std::span<const std::int64_t> lengths;     // of the sequences, at least 1 each; they add up to tokens.size()
 };
 
+// What a greedy choice takes.
+struct Likeliest {
+  TokenId token = -1;        // -1: no number among the logits
+  double probability = 0;
+};
+
 // A compiled model with its own KV cache and work space. Not thread-safe: one user at a time.
 class Session {
  public:
@@ -60,6 +67,8 @@ class Session {
   // Logits for rows [first, first + count) of the last run, computed now: [count, graph.outputs()]. A row is a token, or
   // a sequence where the graph pools. Errors: kBadArgument (rows), kUnsupported (a model without head).
   virtual Result<std::span<const float>> logits(std::int64_t first, std::int64_t count) = 0;
+  // The token of the greatest logit of a row, the lowest of equal ones; a device hands over no logits for it. Errors: as above.
+  virtual Result<Likeliest> likeliest(std::int64_t row);
   // The head applied to foreign hidden states (after the pool, where there is one) [rows, hidden] → out [rows, outputs].
   virtual Result<void> head(std::span<const float> hidden_rows, std::span<float> out) = 0;
 
@@ -75,16 +84,19 @@ class Session {
 class Backend {
  public:
   virtual ~Backend() = default;
-  virtual std::string_view name() const noexcept = 0;          // "cpu", "reference"
+  virtual std::string_view name() const noexcept = 0;          // "cpu", "reference", "cuda:0"
   virtual std::string device() const = 0;                      // "AMD EPYC · 2 threads · AVX2"
   virtual int threads() const noexcept = 0;
+  // What its device has drawn since some moment; nullopt where nothing counts it.
+  virtual std::optional<double> joules() const { return std::nullopt; }
   // Refuses before the run what it cannot do. Errors: kUnsupported, kOutOfMemory.
   virtual Result<std::unique_ptr<Session>> compile(std::shared_ptr<const Model> model, const RunOptions& options) = 0;
   virtual MemoryByPart predict_memory(const Model& model, const RunOptions& options) const = 0;
 };
 
-// "cpu" (best kernels, or what RETORT_KERNEL forces) or "reference". threads 0: all cores.
-// Errors: kUnsupported naming the backends there are.
+// "cpu" (best kernels, or what RETORT_KERNEL forces), "reference", or "cuda" or "cuda:N" for the first or Nth device of the
+// CUDA plug-in, which a process loads only after permit_devices() (device_backend.h). threads 0: all cores.
+// Errors: kUnsupported naming the backends there are, or why there is no such device.
 Result<std::unique_ptr<Backend>> make_backend(std::string_view name, int threads);
 
 }  // namespace retort

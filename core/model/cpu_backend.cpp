@@ -5,6 +5,7 @@
 
 #include "core/measure/hardware.h"
 #include "core/model/cpu_session.h"
+#include "core/model/device_backend.h"
 
 namespace retort {
 namespace {
@@ -100,8 +101,9 @@ std::string_view ops_level(std::string_view forced) { return forced == "onednn" 
 }  // namespace
 
 Result<std::unique_ptr<Backend>> make_backend(std::string_view name, int threads) {
+  if (names_device(name)) return make_device_backend(name);
   if (name != "cpu" && name != "reference")
-    return Error{.code = ErrorCode::kUnsupported, .place = "backend", .expected = "cpu or reference",
+    return Error{.code = ErrorCode::kUnsupported, .place = "backend", .expected = "cpu, reference, cuda or cuda:N",
                  .found = std::string(name)};
   if (threads < 0 || threads > 1024)
     return Error{.code = ErrorCode::kBadArgument, .place = "threads", .expected = "0 to 1024",

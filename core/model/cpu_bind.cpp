@@ -7,11 +7,10 @@
 
 #include "core/base/checked.h"
 #include "core/model/cpu_session.h"
+#include "core/model/session_rules.h"
 
 namespace retort {
 namespace {
-
-constexpr std::int64_t kLargestContext = std::int64_t{1} << 24;
 
 std::size_t index(WeightId id) noexcept { return static_cast<std::size_t>(id); }
 
@@ -37,18 +36,6 @@ kernels::AttentionArgs attention_shape(const ModelConfig& config, std::int64_t b
   return args;
 }
 
-// How many sets of frequencies the graph takes.
-std::int32_t rope_count(const Graph& graph) {
-  std::int32_t count = 0;
-  for (const Node& node : graph.nodes)
-    if (node.op == Op::kRope) count = std::max(count, node.rope + 1);
-  return count;
-}
-
-std::int64_t encoder_batch(const ModelConfig& c, const RunOptions& options) {
-  return c.positions > 0 ? std::min(options.context, c.positions) : options.context;
-}
-
 std::size_t elements_of(const WeightHandle& handle) {
   std::size_t n = 1;
   for (const std::int64_t d : handle.shape) n *= static_cast<std::size_t>(d);
@@ -59,14 +46,8 @@ std::size_t elements_of(const WeightHandle& handle) {
 
 Result<CpuSizes> cpu_sizes(const Model& model, const Plan& plan, const RunOptions& options, int threads) {
   const ModelConfig& c = model.config;
-  if (options.context < 1 || options.context > kLargestContext)
-    return Error{.code = ErrorCode::kBadArgument, .place = "context",
-                 .expected = fmt::format("1 to {}", kLargestContext), .found = std::to_string(options.context)};
-  if (options.batch < 1)
-    return Error{.code = ErrorCode::kBadArgument, .place = "batch", .expected = "at least 1",
-                 .found = std::to_string(options.batch)};
-  // An encoder sees a sequence whole: a pass holds the longest that fits the context.
-  const std::int64_t batch = model.graph.causal ? std::min(options.batch, options.context) : encoder_batch(c, options);
+  RETORT_CHECK(check_sizes(options));
+  const std::int64_t batch = pass_rows(model, options);
   const std::int64_t f = static_cast<std::int64_t>(sizeof(float));
   const auto cache = bytes_of({model.graph.causal ? 2 : 0, c.layers, options.context, c.kv_heads, c.head_dim, options.cache_f16 ? 2 : 4});
   const auto arena = bytes_of({plan.arena_floats, batch, f});
@@ -116,7 +97,7 @@ Result<void> CpuSession::bind() {
   const Graph& graph = model_->graph;
   RETORT_TRY(plan_, make_plan(graph));
   RETORT_TRY(const CpuSizes sizes, cpu_sizes(*model_, plan_, options_, engine_->pool.threads()));
-  options_.batch = graph.causal ? std::min(options_.batch, options_.context) : encoder_batch(model_->config, options_);
+  options_.batch = pass_rows(*model_, options_);
   RETORT_CHECK(allocate(sizes));
 
   const std::lock_guard lock(engine_->in_use);   // repacking uses the pool
@@ -152,8 +133,8 @@ Result<void> CpuSession::allocate(const CpuSizes& sizes) {
     rotaries_[i].half = rotary_width(model_->config, rope) / 2;
     rotaries_[i].rows = rows;
     rows += 2 * rotaries_[i].half * options_.batch;
-    recomputes_ = recomputes_ || rope_of(model_->config, rope).scaling == RopeScaling::kLongRope;
   }
+  recomputes_ = recomputes_cache(*model_);
   if (recomputes_) history_.reserve(static_cast<std::size_t>(options_.context));
   return {};
 }
@@ -175,29 +156,16 @@ Result<const kernels::BoundLinear*> CpuSession::bind_linear(WeightId id) {
 const float* CpuSession::bind_vector(WeightId id) {
   if (id == kNoWeight) return nullptr;
   std::vector<float>& vector = vectors_[index(id)];
-  const WeightHandle& handle = model_->weights[index(id)];
-  if (vector.empty()) {
-    vector.resize(elements_of(handle));
-    if (handle.coded) handle.coded->decode(0, handle.shape[0], 0, handle.shape.size() > 1 ? handle.shape[1] : 1, vector.data());
-    else kernels::traits(handle.type).decode(handle.data.data(), vector.data(), vector.size());
-  }
+  if (vector.empty()) vector = weight_in_f32(model_->weights[index(id)]);
   return vector.data();
 }
 
-// The table by bucket becomes one by distance, for each head.
 const float* CpuSession::bind_relative_bias(const Node& attention) {
   if (attention.weight == kNoWeight) return nullptr;
   std::vector<float>& bias = relative_[index(attention.weight)];
   if (!bias.empty()) return bias.data();
-  const float* const table = bind_vector(attention.weight);
-  const ModelConfig& c = model_->config;
-  const std::int64_t zero = options_.batch - 1, stride = 2 * options_.batch - 1;
-  bias.resize(static_cast<std::size_t>(attention.heads * stride));
-  for (std::int64_t d = -zero; d <= zero; ++d) {
-    const std::int64_t bucket = relative_bucket(d, c.relative_buckets, c.relative_distance);
-    for (std::int64_t h = 0; h < attention.heads; ++h)
-      bias[static_cast<std::size_t>(h * stride + zero + d)] = table[bucket * attention.heads + h];
-  }
+  bind_vector(attention.weight);
+  bias = bias_by_distance(model_->config, attention.heads, options_.batch, vectors_[index(attention.weight)]);
   return bias.data();
 }
 

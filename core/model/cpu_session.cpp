@@ -6,70 +6,11 @@
 #include <fmt/format.h>
 
 #include "core/model/pooling.h"
+#include "core/model/session_rules.h"
 
 namespace retort {
-namespace {
-
-Error refuse_encoding() {
-  return Error{.code = ErrorCode::kUnsupported, .place = "architecture", .expected = "an encoder",
-               .found = "a model that sees only what went before"};
-}
-
-}  // namespace
-
-Result<void> Session::encode(const EncoderBatch&, const JobContext&) { return refuse_encoding(); }
-
-Result<void> CpuSession::check_id(std::string_view what, std::int64_t id, std::int64_t count) const {
-  if (id >= 0 && id < count) return {};
-  return Error{.code = ErrorCode::kBadArgument, .place = std::string(what),
-               .expected = count > 0 ? fmt::format("0 to {}", count - 1) : "a model that has them", .found = std::to_string(id)};
-}
-
-Result<void> CpuSession::check(std::span<const TokenId> tokens) const {
-  const ModelConfig& c = model_->config;
-  if (!model_->graph.causal)
-    return Error{.code = ErrorCode::kUnsupported, .place = "architecture",
-                 .expected = "a model that predicts the next token", .found = c.architecture + ", an encoder"};
-  if (static_cast<std::uint64_t>(position_) + tokens.size() > static_cast<std::uint64_t>(options_.context))
-    return Error{.code = ErrorCode::kBadArgument, .place = "tokens",
-                 .expected = fmt::format("at most {} in a context of {}", options_.context - position_, options_.context),
-                 .found = std::to_string(tokens.size()), .next_step = "choose a larger context"};
-  if (c.positions > 0 && position_ + static_cast<std::int64_t>(tokens.size()) + c.position_offset > c.positions)
-    return Error{.code = ErrorCode::kBadArgument, .place = "tokens",
-                 .expected = fmt::format("at most {} positions, which the model has learned", c.positions - c.position_offset),
-                 .found = std::to_string(static_cast<std::size_t>(position_) + tokens.size()),
-                 .next_step = "choose a smaller context"};
-  for (const TokenId token : tokens) RETORT_CHECK(check_id("token id", token, c.vocabulary));
-  return {};
-}
-
-Result<void> CpuSession::check(const EncoderBatch& batch) const {
-  const ModelConfig& c = model_->config;
-  if (model_->graph.causal) return refuse_encoding();
-  const std::size_t n = batch.tokens.size();
-  std::uint64_t sum = 0;
-  for (const std::int64_t length : batch.lengths) {
-    if (length < 1 || length > options_.batch)
-      return Error{.code = ErrorCode::kBadArgument, .place = "sequence",
-                   .expected = fmt::format("1 to {} tokens", options_.batch), .found = std::to_string(length),
-                   .next_step = "choose a larger context, or cut the sequence"};
-    sum += static_cast<std::uint64_t>(length);
-  }
-  if (sum != n || batch.positions.size() != n || (!batch.types.empty() && batch.types.size() != n))
-    return Error{.code = ErrorCode::kBadArgument, .place = "batch",
-                 .expected = fmt::format("{} tokens, positions and types", sum),
-                 .found = fmt::format("{}, {} and {}", n, batch.positions.size(), batch.types.size())};
-  for (std::size_t i = 0; i < n; ++i) {
-    RETORT_CHECK(check_id("token id", batch.tokens[i], c.vocabulary));
-    if (c.positions > 0) RETORT_CHECK(check_id("position", batch.positions[i], c.positions));
-    if (!batch.types.empty() && (c.token_types > 0 || batch.types[i] != 0))
-      RETORT_CHECK(check_id("token type", batch.types[i], c.token_types));
-  }
-  return {};
-}
-
 Result<void> CpuSession::run(std::span<const TokenId> tokens, const JobContext& job) {
-  RETORT_CHECK(check(tokens));
+  RETORT_CHECK(check_run(*model_, options_.context, position_, tokens));
   const std::lock_guard lock(engine_->in_use);
   hidden_rows_ = head_rows_ = 0;
   RETORT_CHECK(reserve_hidden(static_cast<std::int64_t>(tokens.size())));
@@ -79,7 +20,7 @@ Result<void> CpuSession::run(std::span<const TokenId> tokens, const JobContext& 
 
 // Sequences share a pass up to the batch: the linears see all their tokens at once, attention each by itself.
 Result<void> CpuSession::encode(const EncoderBatch& batch, const JobContext& job) {
-  RETORT_CHECK(check(batch));
+  RETORT_CHECK(check_encode(*model_, options_.batch, batch));
   const std::lock_guard lock(engine_->in_use);
   hidden_rows_ = head_rows_ = 0;
   const std::int64_t hidden = model_->config.hidden;
@@ -202,14 +143,8 @@ void CpuSession::apply_head(const float* rows, std::int64_t count, float* out) {
 }
 
 Result<std::span<const float>> CpuSession::logits(std::int64_t first, std::int64_t count) {
+  RETORT_CHECK(check_logits(*model_, head_rows_, first, count));
   const std::int64_t outputs = model_->graph.outputs();
-  if (outputs == 0)
-    return Error{.code = ErrorCode::kUnsupported, .place = "head", .expected = "a model with a head",
-                 .found = model_->config.architecture + " without one"};
-  if (first < 0 || count < 0 || first > head_rows_ || count > head_rows_ - first)
-    return Error{.code = ErrorCode::kBadArgument, .place = "logits",
-                 .expected = fmt::format("rows within {} of the last run", head_rows_),
-                 .found = fmt::format("{} from {}", count, first)};
   const std::lock_guard lock(engine_->in_use);
   if (count > logits_capacity_) {
     RETORT_TRY(logits_, AlignedBuffer::allocate(static_cast<std::size_t>(count * outputs) * sizeof(float), "logits"));
@@ -221,15 +156,9 @@ Result<std::span<const float>> CpuSession::logits(std::int64_t first, std::int64
 }
 
 Result<void> CpuSession::head(std::span<const float> hidden_rows, std::span<float> out) {
-  const std::size_t hidden = static_cast<std::size_t>(model_->config.hidden);
-  const std::size_t outputs = static_cast<std::size_t>(model_->graph.outputs());
-  const std::size_t rows = hidden_rows.size() / hidden;
-  if (outputs == 0 || hidden_rows.size() % hidden != 0 || out.size() != rows * outputs)
-    return Error{.code = ErrorCode::kBadArgument, .place = "head",
-                 .expected = fmt::format("rows of {} in, rows of {} out", hidden, outputs),
-                 .found = fmt::format("{} and {} numbers", hidden_rows.size(), out.size())};
+  RETORT_TRY(const std::int64_t rows, check_head(*model_, hidden_rows, out));
   const std::lock_guard lock(engine_->in_use);
-  apply_head(hidden_rows.data(), static_cast<std::int64_t>(rows), out.data());
+  apply_head(hidden_rows.data(), rows, out.data());
   return {};
 }
 

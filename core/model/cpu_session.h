@@ -127,9 +127,6 @@ class CpuSession final : public Session {
   void bind_attention(const Step& step, BoundStep& bound);
   void count_weights();
 
-  Result<void> check(std::span<const TokenId> tokens) const;
-  Result<void> check(const EncoderBatch& batch) const;
-  Result<void> check_id(std::string_view what, std::int64_t id, std::int64_t count) const;
   Result<void> reserve_hidden(std::int64_t tokens);
   Result<void> use_frequencies(std::int64_t length, const JobContext& job);
   Result<void> run_blocks(std::span<const TokenId> tokens, const JobContext& job);

@@ -60,8 +60,13 @@ std::string take_complete(std::string& pending) {
   return out;
 }
 
-TokenId choose(std::span<const float> logits, const GenerateOptions& options, Sampler& sampler) {
-  return options.temperature == 0 ? greedy_token(logits) : sampler.sample(logits, options.temperature, options.top_p);
+// The token that follows the row, and how probable it was.
+Result<Likeliest> choose(Session& session, std::int64_t row, const GenerateOptions& options, Sampler& sampler) {
+  if (options.temperature == 0) return session.likeliest(row);
+  RETORT_TRY(const std::span<const float> logits, session.logits(row, 1));
+  const TokenId token = sampler.sample(logits, options.temperature, options.top_p);
+  if (token < 0) return Likeliest{};
+  return Likeliest{token, std::exp(static_cast<double>(logits[static_cast<std::size_t>(token)]) - log_sum_exp(logits))};
 }
 
 bool ends(const Tokenizer& tokenizer, TokenId token) {
@@ -84,8 +89,8 @@ Result<GenerateResult> generate(Session& session, const Tokenizer& tokenizer, st
   std::int64_t row = static_cast<std::int64_t>(prompt.size()) - 1;
   Clock::time_point first = start;
   for (std::int64_t n = 0; n < options.max_tokens; ++n) {
-    RETORT_TRY(const std::span<const float> logits, session.logits(row, 1));
-    const TokenId token = choose(logits, options, sampler);
+    RETORT_TRY(const Likeliest chosen, choose(session, row, options, sampler));
+    const TokenId token = chosen.token;
     if (token < 0) return Error{.code = ErrorCode::kNonFinite, .place = "logits"};
     if (n == 0) {
       first = Clock::now();
@@ -96,8 +101,7 @@ Result<GenerateResult> generate(Session& session, const Tokenizer& tokenizer, st
       break;
     }
     if (!tokenizer.is_special(token)) pending += tokenizer.piece_bytes(token);
-    const double probability = std::exp(static_cast<double>(logits[static_cast<std::size_t>(token)]) - log_sum_exp(logits));
-    result.tokens.push_back({token, take_complete(pending), probability, seconds_since(start)});
+    result.tokens.push_back({token, take_complete(pending), chosen.probability, seconds_since(start)});
     if (on_token && !on_token(result.tokens.back())) break;
     if (n + 1 == options.max_tokens) break;
     RETORT_CHECK(session.run({&token, 1}, job));
