@@ -43,3 +43,9 @@ if(RETORT_TIDY)
   find_program(RETORT_CLANG_TIDY clang-tidy REQUIRED)
   set(CMAKE_CXX_CLANG_TIDY ${RETORT_CLANG_TIDY} --quiet)
 endif()
+
+# Most of a file's compile time goes to the headers' templates, which files compiled as one share. Names in anonymous
+# namespaces must then differ within a layer. Sources with flags of their own stay alone.
+function(retort_unity target)
+  set_target_properties(${target} PROPERTIES UNITY_BUILD ${RETORT_UNITY} UNITY_BUILD_BATCH_SIZE 8)
+endfunction()

@@ -13,7 +13,7 @@ namespace retort::distill {
 namespace {
 
 constexpr std::size_t kTile = std::size_t{1} << 16;   // elements of one tile of the optimizer
-constexpr std::size_t kRowTile = 64;
+constexpr std::size_t kPackedRows = 64;
 
 Result<void> decode_master(const WeightHandle& weight, Parameter& parameter, kernels::ThreadPool& pool) {
   RETORT_TRY(parameter.master, AlignedBuffer::allocate(parameter.elements * sizeof(float), "weights in f32"));
@@ -21,8 +21,8 @@ Result<void> decode_master(const WeightHandle& weight, Parameter& parameter, ker
   const std::size_t rows = columns == 0 ? 0 : parameter.elements / columns, bytes = kernels::row_bytes(weight.type, columns);
   float* const out = parameter.value();
   if (weight.coded) RETORT_CHECK(weight.coded->check());
-  pool.parallel_for((rows + kRowTile - 1) / kRowTile, [&](std::size_t tile, int) {
-    for (std::size_t row = tile * kRowTile; row < std::min(rows, (tile + 1) * kRowTile); ++row) {
+  pool.parallel_for((rows + kPackedRows - 1) / kPackedRows, [&](std::size_t tile, int) {
+    for (std::size_t row = tile * kPackedRows; row < std::min(rows, (tile + 1) * kPackedRows); ++row) {
       float* const to = out + row * columns;
       if (weight.coded) weight.coded->decode(static_cast<std::int64_t>(row), 1, 0, static_cast<std::int64_t>(columns), to);
       else kernels::decode(weight.type, weight.data.data() + row * bytes, to, columns);

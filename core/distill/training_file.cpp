@@ -61,7 +61,7 @@ class LineReader {
     return body.is_object() ? body : whole;
   }
 
-  Error bad(std::string expected, const json& found) const { return bad(std::move(expected), found.is_null() ? "none" : found.dump(-1, ' ', false, json::error_handler_t::replace).substr(0, 80)); }
+  Error bad(std::string expected, const json& found) const { return bad(std::move(expected), found.is_null() ? "none" : formats::json_text(found).substr(0, 80)); }
   Error bad(std::string expected, std::string found) const {
     return Error{.code = ErrorCode::kBadData, .file = path_.string(), .place = "line " + std::to_string(line_), .expected = std::move(expected), .found = std::move(found)};
   }

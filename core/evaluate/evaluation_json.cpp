@@ -2,6 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "core/formats/json_text.h"
+
 namespace retort {
 namespace {
 
@@ -13,11 +15,10 @@ json to_json(const Evaluation::Row& row) {
 }
 
 // Answers may end inside a character; such bytes become U+FFFD rather than an exception.
-std::string dump(const json& value, int indent) { return value.dump(indent, ' ', false, json::error_handler_t::replace); }
 
 }  // namespace
 
-std::string row_to_json(const Evaluation::Row& row) { return dump(to_json(row), -1); }
+std::string row_to_json(const Evaluation::Row& row) { return formats::json_text(to_json(row), -1); }
 
 std::string evaluation_to_json(const Evaluation& evaluation, bool with_rows) {
   json out = {{"task", evaluation.task}, {"n", evaluation.n}, {"activations", evaluation.activations}, {"seconds", evaluation.seconds}};
@@ -27,7 +28,7 @@ std::string evaluation_to_json(const Evaluation& evaluation, bool with_rows) {
     out["rows"] = json::array();
     for (const auto& row : evaluation.rows) out["rows"].push_back(to_json(row));
   }
-  return dump(out, with_rows ? -1 : 2);
+  return formats::json_text(out, with_rows ? -1 : 2);
 }
 
 Result<Evaluation> evaluation_from_json(std::string_view text) {

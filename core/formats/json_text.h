@@ -19,4 +19,10 @@ inline constexpr int kJsonMaxDepth = 64;
 Result<nlohmann::json> parse_json(std::string_view text, const std::string& file, std::string_view place,
                                   std::uint64_t base = 0);
 
+// Never throws: bytes that are no UTF-8 are written as U+FFFD.
+template <class Json>
+std::string json_text(const Json& value, int indent = -1) {
+  return value.dump(indent, ' ', false, Json::error_handler_t::replace);
+}
+
 }  // namespace retort::formats

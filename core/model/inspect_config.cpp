@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "core/formats/json_text.h"
+
 namespace retort {
 namespace {
 
@@ -22,7 +24,7 @@ std::string shortened(std::string text) {
 }
 
 std::string dumped(const ordered_json& value) {
-  return value.is_string() ? value.get<std::string>() : value.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
+  return value.is_string() ? value.get<std::string>() : formats::json_text(value);
 }
 
 std::string list_text(const ordered_json& list) {

@@ -17,7 +17,7 @@ constexpr TensorType kLadder[] = {TensorType::kQ2_K, TensorType::kQ3_K, TensorTy
 // Rows that an error is measured on: enough for two digits.
 constexpr std::int64_t kSampleRows = 64, kSamplePieces = 8;
 
-struct Choice {
+struct Option {
   TensorType type;
   std::uint64_t bytes;
   double damage;       // elements · (relative error)²
@@ -25,13 +25,13 @@ struct Choice {
 
 // The choices of one matrix that lie on the lower convex hull of bytes and damage: each step buys less than the one
 // before, so the greedy order is right.
-std::vector<Choice> hull(std::vector<Choice> choices) {
-  std::sort(choices.begin(), choices.end(), [](const Choice& a, const Choice& b) {
+std::vector<Option> hull(std::vector<Option> choices) {
+  std::sort(choices.begin(), choices.end(), [](const Option& a, const Option& b) {
     return a.bytes != b.bytes ? a.bytes < b.bytes : a.damage < b.damage;
   });
-  const auto slope = [](const Choice& a, const Choice& b) { return (a.damage - b.damage) / static_cast<double>(b.bytes - a.bytes); };
-  std::vector<Choice> kept;
-  for (const Choice& choice : choices) {
+  const auto slope = [](const Option& a, const Option& b) { return (a.damage - b.damage) / static_cast<double>(b.bytes - a.bytes); };
+  std::vector<Option> kept;
+  for (const Option& choice : choices) {
     if (!kept.empty() && (choice.bytes == kept.back().bytes || choice.damage >= kept.back().damage)) continue;
     while (kept.size() > 1 && slope(kept[kept.size() - 2], kept.back()) <= slope(kept.back(), choice)) kept.pop_back();
     kept.push_back(choice);
@@ -57,10 +57,10 @@ std::vector<std::byte> sample_rows(const WeightHandle& weight, std::int64_t rows
 
 struct Matrix {
   std::size_t weight;
-  std::vector<Choice> choices;   // on the hull
+  std::vector<Option> choices;   // on the hull
   std::size_t at = 0;
   double gain() const {
-    const Choice &now = choices[at], &next = choices[at + 1];
+    const Option &now = choices[at], &next = choices[at + 1];
     return (now.damage - next.damage) / static_cast<double>(next.bytes - now.bytes);
   }
 };
@@ -77,7 +77,7 @@ Result<Matrix> measure(const Model& model, std::size_t id, const ImportanceMatri
     if (const auto found = importance->columns.find(name); found != importance->columns.end() && static_cast<std::int64_t>(found->second.size()) == columns)
       request.importance = found->second;
   const double elements = static_cast<double>(rows) * static_cast<double>(columns);
-  std::vector<Choice> choices;
+  std::vector<Option> choices;
   for (const TensorType type : kLadder) {
     if (columns % kernels::traits(type).block_size != 0 || !find_quantizer(type)) continue;
     request.target_type = type;

@@ -1,6 +1,7 @@
 // Candidate manifests, and opening whatever a command takes as MODEL.
 #include <nlohmann/json.hpp>
 
+#include "core/formats/json_text.h"
 #include "core/study/candidate.h"
 #include "core/study/student.h"
 #include "core/study/study.h"
@@ -57,7 +58,7 @@ std::string manifest_to_json(const Manifest& manifest) {
                {"recipe", Json::parse(recipe_to_json(manifest.recipe))}, {"tensors", Json::array()}};
   for (const DerivedTensor& tensor : manifest.tensors)
     json["tensors"].push_back({{"name", tensor.name}, {"type", kernels::traits(tensor.type).name}, {"key", tensor.key.hex()}});
-  return json.dump(1, ' ', false, Json::error_handler_t::replace);
+  return formats::json_text(json, 1);
 }
 
 Result<Manifest> manifest_from_json(std::string_view text) {

@@ -15,7 +15,7 @@
 namespace retort {
 namespace {
 
-constexpr std::array<char, 8> kMagic = {'R', 'T', 'T', 'E', 'N', 'S', '0', '1'};
+constexpr std::array<char, 8> kPackMagic = {'R', 'T', 'T', 'E', 'N', 'S', '0', '1'};
 
 std::uint64_t padded(std::uint64_t bytes) noexcept {
   return (bytes + kRecordAlignment - 1) / kRecordAlignment * kRecordAlignment;
@@ -76,7 +76,7 @@ std::uint64_t record_bytes(std::uint64_t data_bytes, std::uint64_t scale_bytes) 
 RecordHeader make_header(const Digest& key, std::string_view name, kernels::TensorType type,
                          std::span<const std::byte> data, std::span<const float> scales, const QuantizeStats& stats) {
   RecordHeader header{};
-  header.magic = kMagic;
+  header.magic = kPackMagic;
   header.key = key.bytes;
   header.data_bytes = data.size();
   header.scale_bytes = scales.size_bytes();
@@ -98,7 +98,7 @@ Result<Record> read_record(const MappedFile& pack, std::uint64_t offset) {
   Record record;
   record.header = reinterpret_cast<const RecordHeader*>(bytes.data() + offset);
   const RecordHeader& header = *record.header;
-  if (header.magic != kMagic || header.check != header_check(header).bytes)
+  if (header.magic != kPackMagic || header.check != header_check(header).bytes)
     return damaged(pack, offset, ErrorCode::kCorrupt, "not a record");
   const auto end = std::find(header.type.begin(), header.type.end(), '\0');
   const auto* type = kernels::find_type(std::string_view(header.type.data(), static_cast<std::size_t>(end - header.type.begin())));

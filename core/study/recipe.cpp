@@ -8,6 +8,7 @@
 #include <regex>
 
 #include "core/distill/distill_recipe.h"
+#include "core/formats/json_text.h"
 #include "core/quantize/quantizer.h"
 
 namespace retort {
@@ -25,7 +26,7 @@ Error bad(std::string place, std::string expected, std::string found) {
 }
 
 std::string shown(const Json& value) {
-  std::string text = value.dump(-1, ' ', false, Json::error_handler_t::replace);
+  std::string text = formats::json_text(value);
   return text.size() > 60 ? text.substr(0, 57) + "…" : text;
 }
 
@@ -160,7 +161,7 @@ Result<Recipe> with_student(const Json& json, Recipe recipe) {
   if (!student.is_object()) return bad("student", "an object: a distillation recipe", shown(student));
   if (const auto stages = json.find("stages"); stages != json.end() && !(stages->is_array() && stages->empty()))
     return bad("stages", "none beside a student: its own stages do all", shown(*stages));
-  recipe.student = student.dump(-1, ' ', false, Json::error_handler_t::replace);
+  recipe.student = formats::json_text(student);
   RETORT_TRY(const auto read, read_student(recipe.student));
   if (recipe.name.empty()) recipe.name = read.name.empty() ? student_name(read) : read.name;
   return recipe;
@@ -179,7 +180,7 @@ std::string recipe_to_json(const Recipe& recipe) {
     if (!recipe.stages.empty()) json["stages"] = stages_to_json(recipe.stages);
   }
   json["activations"] = recipe.activations;
-  return json.dump(2, ' ', false, Json::error_handler_t::replace);
+  return formats::json_text(json, 2);
 }
 
 Result<Recipe> recipe_from_json(std::string_view text) {

@@ -9,6 +9,9 @@
 #include "core/study/study.h"
 
 namespace retort {
+
+bool answers_decide(const StudySnapshot& snapshot) { return snapshot.source && snapshot.source->kind != SourceKind::kLanguageModel; }
+
 namespace {
 
 // Nats per token. Without a goal of the user's: about one in ten next words changes, answers as a rule do not.
@@ -38,7 +41,6 @@ double loss_of(const CandidateInfo& candidate) {
 Comparison compare_loss(const CandidateInfo& a, const CandidateInfo& b) { return compare_loss(a.evaluations, b.evaluations); }
 Comparison compare_answers(const CandidateInfo& a, const CandidateInfo& b) { return compare_answers(a.evaluations, b.evaluations); }
 
-bool answers_decide(const StudySnapshot& snapshot) { return snapshot.source && snapshot.source->kind == SourceKind::kClassifier; }
 // A student has fewer layers: its next words differ more than any rounding makes them, so its answers tell what it is worth.
 bool judged_by_answers(const CandidateInfo& candidate, const StudySnapshot& snapshot) {
   if (answers_decide(snapshot)) return true;

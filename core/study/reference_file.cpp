@@ -16,7 +16,7 @@ struct ReferenceHeader {
   std::uint64_t reserved[3];
 };
 static_assert(sizeof(ReferenceHeader) == 96);
-constexpr char kMagic[8] = {'R', 'T', 'R', 'E', 'F', '0', '0', '1'};
+constexpr char kReferenceMagic[8] = {'R', 'T', 'R', 'E', 'F', '0', '0', '1'};
 
 Digest check_of(std::span<const std::byte> header, std::span<const std::byte> states) {
   return std::move(DigestBuilder().raw(header).raw(states)).finish();
@@ -26,7 +26,7 @@ Digest check_of(std::span<const std::byte> header, std::span<const std::byte> st
 
 Result<void> write_reference(const std::filesystem::path& path, const Reference& reference) {
   ReferenceHeader header{};
-  std::memcpy(header.magic, kMagic, sizeof kMagic);
+  std::memcpy(header.magic, kReferenceMagic, sizeof kReferenceMagic);
   header.text = reference.text.bytes;
   header.context = reference.context;
   header.chunks = reference.chunks;
@@ -52,7 +52,7 @@ Result<Reference> read_reference(const std::filesystem::path& path) {
   std::memcpy(&header, bytes.data(), sizeof header);
   const auto states = bytes.subspan(sizeof header, bytes.size() - sizeof header - 32);
   const auto expected = checked_mul(header.floats, sizeof(float));
-  if (std::memcmp(header.magic, kMagic, sizeof kMagic) != 0 || !expected || *expected != states.size()) return damaged;
+  if (std::memcmp(header.magic, kReferenceMagic, sizeof kReferenceMagic) != 0 || !expected || *expected != states.size()) return damaged;
   const Digest check = check_of(bytes.first(sizeof header), states);
   if (std::memcmp(check.bytes.data(), bytes.data() + bytes.size() - 32, 32) != 0) return damaged;
   Reference reference;

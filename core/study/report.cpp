@@ -48,8 +48,6 @@ std::string chart_label(std::string name) {
   return name;
 }
 
-bool answers_decide(const StudySnapshot& snapshot) { return snapshot.source && snapshot.source->kind != SourceKind::kLanguageModel; }
-
 // What is lost: of text the divergence, of classes the share of wrong answers, in percent.
 std::optional<Figure> loss_of(const CandidateInfo& candidate, bool answers) {
   if (!answers) return candidate.figure("kld_mean");

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/base/files.h"
+#include "core/formats/json_text.h"
 
 namespace retort {
 namespace {
@@ -13,7 +14,6 @@ namespace {
 using Json = nlohmann::ordered_json;
 namespace fs = std::filesystem;
 
-std::string dumped(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
 // The paths of a recipe's JSON, by where they stand.
 constexpr std::pair<const char*, const char*> kPaths[] = {{"", "teacher"}, {"data", "train"}, {"data", "unlabelled"}, {"data", "validation"}};
@@ -75,7 +75,7 @@ CandidateRecord until_stage(const CandidateRecord& candidate, std::size_t stages
   const auto list = json.find("stages");
   if (list == json.end() || !list->is_array() || list->size() <= stages) return part;
   list->erase(list->begin() + static_cast<std::ptrdiff_t>(stages), list->end());
-  part.recipe.student = dumped(json);
+  part.recipe.student = formats::json_text(json);
   return part;
 }
 
@@ -90,7 +90,7 @@ Recipe with_absolute_paths(const Recipe& recipe) {
     *path = fs::absolute(path->get<std::string>()).lexically_normal().string();
   }
   Recipe out = recipe;
-  out.student = dumped(json);
+  out.student = formats::json_text(json);
   return out;
 }
 
@@ -129,7 +129,7 @@ std::string student_result_to_json(const StudentResult& result) {
                {"tokens_per_second", result.tokens_per_second}, {"tokens_per_step", result.tokens_per_step}, {"validated", result.validated}};
   if (result.loss) json["loss"] = *result.loss;
   if (result.accuracy) json["accuracy"] = *result.accuracy;
-  return json.dump(1, ' ', false, Json::error_handler_t::replace);
+  return formats::json_text(json, 1);
 }
 
 Result<StudentResult> student_result_from_json(std::string_view text) {

@@ -67,6 +67,8 @@ Result<void> run_study(std::shared_ptr<Study> study, const JobContext& job, cons
 
 // The smallest candidate within the goals whose loss is acceptable, with reasons; paired tests decide "better".
 Recommendation recommend(const StudySnapshot& snapshot);
+// Whether candidates are judged by their answers; only a language model can be judged by the text that it expects.
+bool answers_decide(const StudySnapshot& snapshot);
 // Candidates that no other beats in both measures (smaller x and smaller y): the Pareto front, by increasing x.
 std::vector<std::int64_t> pareto_front(const std::vector<std::pair<std::int64_t, std::pair<double, double>>>& points);
 

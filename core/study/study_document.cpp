@@ -3,13 +3,14 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "core/formats/json_text.h"
+
 namespace retort {
 namespace {
 
 using Json = nlohmann::ordered_json;
 namespace fs = std::filesystem;
 
-std::string dumped(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
 // Inside the study's folder paths are relative, so that the folder can be moved as a whole.
 std::string stored_path(const fs::path& path, const fs::path& folder) {
@@ -124,7 +125,7 @@ std::string source_to_json(const SourceInfo& source, const fs::path& folder) {
   json["layers"] = source.layers;
   json["classes"] = source.classes;
   json["gguf"] = source.gguf;
-  return dumped(json);
+  return formats::json_text(json);
 }
 
 Result<SourceInfo> source_from_json(std::string_view text, const fs::path& folder) {
@@ -148,17 +149,17 @@ Result<SourceInfo> source_from_json(std::string_view text, const fs::path& folde
   });
 }
 
-std::string data_to_json(const DataRecord& data, const fs::path& folder) { return dumped(data_json(data, folder)); }
+std::string data_to_json(const DataRecord& data, const fs::path& folder) { return formats::json_text(data_json(data, folder)); }
 Result<DataRecord> data_from_json(std::string_view text, const fs::path& folder) {
   return parsed<DataRecord>(text, "data set", [&](const Json& json) { return read_data_record(json, folder); });
 }
 
-std::string candidate_to_json(const CandidateRecord& candidate) { return dumped(candidate_json(candidate)); }
+std::string candidate_to_json(const CandidateRecord& candidate) { return formats::json_text(candidate_json(candidate)); }
 Result<CandidateRecord> candidate_from_json(std::string_view text) {
   return parsed<CandidateRecord>(text, "candidate", [](const Json& json) { return read_candidate(json); });
 }
 
-std::string goals_to_json(const Goals& goals) { return dumped(goals_json(goals)); }
+std::string goals_to_json(const Goals& goals) { return formats::json_text(goals_json(goals)); }
 Result<Goals> goals_from_json(std::string_view text) {
   return parsed<Goals>(text, "goals", [](const Json& json) -> Result<Goals> { return read_goals(json); });
 }
@@ -167,7 +168,7 @@ std::string edits_to_json(const StudyDocument& document, const fs::path& folder)
   Json json = {{"candidates", Json::array()}, {"data", Json::array()}, {"goals", goals_json(document.goals)}};
   for (const CandidateRecord& candidate : document.candidates) json["candidates"].push_back(candidate_json(candidate));
   for (const DataRecord& data : document.data) json["data"].push_back(data_json(data, folder));
-  return dumped(json);
+  return formats::json_text(json);
 }
 
 Result<void> edits_from_json(std::string_view text, const fs::path& folder, StudyDocument& document) {

@@ -7,6 +7,7 @@
 #include "core/base/error_text.h"
 #include "core/distill/packed_forms.h"
 #include "core/distill/predict.h"
+#include "core/formats/json_text.h"
 #include "core/model/backend.h"
 #include "core/study/compare.h"
 #include "core/study/student.h"
@@ -34,7 +35,7 @@ std::string lines_of(const DataSet& set) {
   for (const Example& example : set.examples) {
     nlohmann::ordered_json line = {{"text", example.text}};
     if (set.kind == DataKind::kLabelled) line["label"] = example.answer;
-    lines += line.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+    lines += formats::json_text(line) + "\n";
   }
   return lines;
 }

@@ -10,10 +10,10 @@
 namespace retort::text::jinja {
 namespace {
 
-constexpr int kMaxDepth = 100;  // of values inside values, when printed or compared
+constexpr int kMaxValueDepth = 100;  // of values inside values, when printed or compared
 
 void check_depth(int depth) {
-  if (depth > kMaxDepth) fail(ErrorCode::kCorrupt, "values nested too deep");
+  if (depth > kMaxValueDepth) fail(ErrorCode::kCorrupt, "values nested too deep");
 }
 
 std::string real_text(double value) {

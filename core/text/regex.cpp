@@ -8,9 +8,11 @@
 #include "core/text/unicode.h"
 
 namespace retort::text {
-namespace {
 
 struct FreeCode { void operator()(pcre2_code* p) const noexcept { pcre2_code_free(p); } };
+
+namespace {
+
 struct FreeData { void operator()(pcre2_match_data* p) const noexcept { pcre2_match_data_free(p); } };
 struct FreeContext { void operator()(pcre2_match_context* p) const noexcept { pcre2_match_context_free(p); } };
 struct FreeStack { void operator()(pcre2_jit_stack* p) const noexcept { pcre2_jit_stack_free(p); } };

@@ -11,7 +11,6 @@ namespace retort::text {
 namespace {
 
 constexpr std::string_view kMark = "\xE2\x96\x81";  // ▁
-constexpr std::string_view kPlace = "tokenizer.model";
 
 // What transformers' tokenizer classes put around a text, where tokenizer_config.json doesn't say.
 struct Family {
@@ -90,13 +89,13 @@ Result<TokenModelPtr> model_of(const SentencePieceModel& file) {
   bool bytes = false;
   for (std::size_t id = 0; id < file.pieces.size(); ++id) {
     const SentencePieceModel::Piece& piece = file.pieces[id];
-    RETORT_CHECK(vocabulary.add(piece.text, id, kPlace));
+    RETORT_CHECK(vocabulary.add(piece.text, id, kSentencePieceFile));
     scores.push_back(piece.score);
     usable[id] = piece.type == PieceType::kNormal || piece.type == (file.bpe ? PieceType::kUnused : PieceType::kUserDefined);
     bytes = bytes || piece.type == PieceType::kByte;
   }
   if (file.unknown < 0 || static_cast<std::size_t>(file.unknown) >= file.pieces.size())
-    return Error{.code = ErrorCode::kCorrupt, .place = std::string(kPlace), .expected = "an id of the unknown piece",
+    return Error{.code = ErrorCode::kCorrupt, .place = std::string(kSentencePieceFile), .expected = "an id of the unknown piece",
                  .found = std::to_string(file.unknown)};
   const bool fallback = file.byte_fallback && bytes;
   if (file.bpe) {
@@ -195,7 +194,7 @@ Result<std::shared_ptr<Tokenizer>> tokenizer_from_sentencepiece(std::string_view
     if (piece.type == PieceType::kUserDefined) symbols.push_back(piece.text);
   const SentencePieceRules rules{file.add_dummy_prefix, file.remove_extra_whitespaces, file.escape_whitespaces,
                                  !flag_of(config, "legacy", true)};
-  RETORT_TRY(parts.normalizer, make_sentencepiece_normalizer(file.charsmap, symbols, rules, kPlace));
+  RETORT_TRY(parts.normalizer, make_sentencepiece_normalizer(file.charsmap, symbols, rules, kSentencePieceFile));
   RETORT_TRY(parts.model, model_of(file));
   RETORT_TRY(parts.decoder, decoder_of(file));
   const Roles roles = roles_of(config, file, parts.added);

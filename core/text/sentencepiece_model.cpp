@@ -11,15 +11,13 @@ namespace {
 using formats::ProtoField;
 using formats::Wire;
 
-constexpr std::string_view kPlace = "tokenizer.model";
-
 Error broken(ErrorCode code, std::string expected, std::string found) {
-  return Error{.code = code, .place = std::string(kPlace), .expected = std::move(expected), .found = std::move(found)};
+  return Error{.code = code, .place = std::string(kSentencePieceFile), .expected = std::move(expected), .found = std::move(found)};
 }
 
 template <class Each>
 Result<void> for_fields(std::string_view bytes, const Each& each) {
-  return formats::for_fields(bytes, kPlace, each);
+  return formats::for_fields(bytes, kSentencePieceFile, each);
 }
 
 Result<void> read_piece(std::string_view bytes, SentencePieceModel& model) {

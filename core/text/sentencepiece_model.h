@@ -10,6 +10,8 @@
 
 namespace retort::text {
 
+inline constexpr std::string_view kSentencePieceFile = "tokenizer.model";
+
 enum class PieceType : std::uint8_t { kNormal = 1, kUnknown = 2, kControl = 3, kUserDefined = 4, kUnused = 5, kByte = 6 };
 
 struct SentencePieceModel {

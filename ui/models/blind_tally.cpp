@@ -1,11 +1,11 @@
 #include "ui/models/blind_tally.h"
 
-#include <QCoreApplication>
 #include <QStringList>
 #include <algorithm>
 
 #include "core/evaluate/statistics.h"
 #include "ui/format.h"
+#include "ui/translate.h"
 
 namespace retort::ui {
 namespace {
@@ -13,8 +13,6 @@ namespace {
 // After so many trials without a preference, the two may be called the same for this person and these prompts.
 constexpr int kEnough = 25;
 constexpr double kSure = 0.05;
-
-QString tr(const char* text) { return QCoreApplication::translate("BlindTally", text); }
 
 }  // namespace
 

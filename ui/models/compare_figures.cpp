@@ -1,10 +1,10 @@
 #include "ui/models/compare_figures.h"
 
-#include <QCoreApplication>
 #include <algorithm>
 #include <numeric>
 
 #include "ui/format.h"
+#include "ui/translate.h"
 
 namespace retort::ui {
 namespace {
@@ -13,8 +13,6 @@ constexpr std::uint64_t kSeed = 0;
 constexpr int kResamples = 400;
 // Fewer chunks or prompts than this in a part say nothing about it.
 constexpr std::size_t kLeastPerPart = 4;
-
-QString tr(const char* text) { return QCoreApplication::translate("CompareFigures", text); }
 
 bool isText(const Evaluation& evaluation) { return evaluation.task == "kld" || evaluation.task == "perplexity"; }
 

@@ -1,10 +1,11 @@
 #include "ui/models/distill_parameters.h"
 
-#include <QCoreApplication>
 #include <QLocale>
 #include <algorithm>
 #include <cmath>
 #include <iterator>
+
+#include "ui/translate.h"
 
 namespace retort::ui {
 namespace {
@@ -14,7 +15,6 @@ using Group = DistillParameter::Group;
 using Kind = DistillParameter::Kind;
 using R = DistillRecipe;
 
-QString tr(const char* text) { return QCoreApplication::translate("DistillParameters", text); }
 QString id(const char* text) { return QString::fromLatin1(text); }
 
 template <class Get>

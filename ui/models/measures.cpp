@@ -1,14 +1,12 @@
 #include "ui/models/measures.h"
 
-#include <QCoreApplication>
 #include <algorithm>
 
 #include "ui/format.h"
+#include "ui/translate.h"
 
 namespace retort::ui {
 namespace {
-
-QString tr(const char* text) { return QCoreApplication::translate("Measures", text); }
 
 std::optional<Figure> exact(double value) { return Figure{value, value, value}; }
 

@@ -1,15 +1,13 @@
 #include "ui/models/stage_steps.h"
 
-#include <QCoreApplication>
 #include <algorithm>
 #include <optional>
 
 #include "ui/format.h"
+#include "ui/translate.h"
 
 namespace retort::ui {
 namespace {
-
-QString tr(const char* text) { return QCoreApplication::translate("StageSteps", text); }
 
 struct Line {
   const char* figure;

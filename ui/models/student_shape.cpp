@@ -1,10 +1,10 @@
 #include "ui/models/student_shape.h"
 
-#include <QCoreApplication>
 #include <algorithm>
 
 #include "core/distill/student.h"
 #include "ui/format.h"
+#include "ui/translate.h"
 
 namespace retort::ui {
 namespace {
@@ -12,8 +12,6 @@ namespace {
 using distill::StudentDesign;
 
 constexpr std::int64_t kWidthBlocks = 16;     // of feed-forward and vocabulary
-
-QString tr(const char* text) { return QCoreApplication::translate("StudentShape", text); }
 
 std::int64_t kept_or_all(std::int64_t kept, std::int64_t all) { return kept > 0 ? std::min(kept, all) : all; }
 

@@ -1,15 +1,13 @@
 #include "ui/models/training_curve.h"
 
-#include <QCoreApplication>
 #include <algorithm>
 
 #include "core/distill/trainer.h"
 #include "ui/format.h"
+#include "ui/translate.h"
 
 namespace retort::ui {
 namespace {
-
-QString tr(const char* text) { return QCoreApplication::translate("TrainingCurve", text); }
 
 TrainingSample sampleOf(const distill::CurvePoint& point) {
   TrainingSample sample{.step = point.step, .seconds = point.seconds, .loss = point.loss.loss, .divergence = point.loss.divergence, .rate = point.rate, .accuracy = {}, .validation = point.validation};

@@ -3,7 +3,7 @@
 #include "core/model/architectures/list.h"
 
 namespace retort {
-namespace {
+namespace albert {
 
 using What = HeadStep::What;
 
@@ -71,10 +71,10 @@ Result<Graph> build(const ModelConfig& config, const Checkpoint& checkpoint) {
   return build_encoder(kTraits, config, checkpoint);
 }
 
-}  // namespace
+}  // namespace albert
 
 Architecture albert_architecture() {
-  return {"albert", {}, class_names(kTraits), configure, build};
+  return {"albert", {}, class_names(albert::kTraits), albert::configure, albert::build};
 }
 
 }  // namespace retort

@@ -3,7 +3,7 @@
 #include "core/model/architectures/list.h"
 
 namespace retort {
-namespace {
+namespace bert {
 
 using What = HeadStep::What;
 
@@ -64,10 +64,10 @@ Result<Graph> build(const ModelConfig& config, const Checkpoint& checkpoint) {
   return build_encoder(kTraits, config, checkpoint);
 }
 
-}  // namespace
+}  // namespace bert
 
 Architecture bert_architecture() {
-  return {"bert", {"bert"}, class_names(kTraits), configure, build};
+  return {"bert", {"bert"}, class_names(bert::kTraits), bert::configure, bert::build};
 }
 
 }  // namespace retort

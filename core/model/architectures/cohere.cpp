@@ -4,7 +4,7 @@
 #include "core/model/architectures/list.h"
 
 namespace retort {
-namespace {
+namespace cohere {
 
 constexpr std::array kParts = {
     parts::kEmbedding, parts::kAttentionNorm, parts::kQuery.with_bias(&ModelConfig::attention_bias),
@@ -35,10 +35,10 @@ constexpr DecoderTraits kTraits = {.id = "cohere", .counts = counts::kUsual, .pa
                                    .epsilon_otherwise = 1e-5, .layer_norm = true, .theta_otherwise = 500000,
                                    .gguf_interleaved = true, .folder_interleaved = true, .adjust = adjust};
 
-}  // namespace
+}  // namespace cohere
 
 Architecture cohere_architecture() {
-  return decoder_architecture<kTraits>({"command-r"}, {"CohereForCausalLM", "cohere"});
+  return decoder_architecture<cohere::kTraits>({"command-r"}, {"CohereForCausalLM", "cohere"});
 }
 
 }  // namespace retort

@@ -3,7 +3,7 @@
 #include "core/model/architectures/list.h"
 
 namespace retort {
-namespace {
+namespace distilbert {
 
 using What = HeadStep::What;
 
@@ -67,10 +67,10 @@ Result<Graph> build(const ModelConfig& config, const Checkpoint& checkpoint) {
   return build_encoder(kTraits, config, checkpoint);
 }
 
-}  // namespace
+}  // namespace distilbert
 
 Architecture distilbert_architecture() {
-  return {"distilbert", {}, class_names(kTraits), configure, build};
+  return {"distilbert", {}, class_names(distilbert::kTraits), distilbert::configure, distilbert::build};
 }
 
 }  // namespace retort

@@ -3,7 +3,7 @@
 #include "core/model/architectures/list.h"
 
 namespace retort {
-namespace {
+namespace electra {
 
 using What = HeadStep::What;
 
@@ -74,10 +74,10 @@ Result<Graph> build(const ModelConfig& config, const Checkpoint& checkpoint) {
   return build_encoder(kTraits, config, checkpoint);
 }
 
-}  // namespace
+}  // namespace electra
 
 Architecture electra_architecture() {
-  return {"electra", {}, class_names(kTraits), configure, build};
+  return {"electra", {}, class_names(electra::kTraits), electra::configure, electra::build};
 }
 
 }  // namespace retort

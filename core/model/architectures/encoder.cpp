@@ -56,9 +56,9 @@ Pool pool_named(std::string_view name) {
   return name == "mean" ? Pool::kMean : Pool::kMeanSqrt;
 }
 
-class Builder : GraphBuilder {
+class EncoderBuilder : GraphBuilder {
  public:
-  Builder(const EncoderTraits& traits, const ModelConfig& config, const Checkpoint& checkpoint)
+  EncoderBuilder(const EncoderTraits& traits, const ModelConfig& config, const Checkpoint& checkpoint)
       : GraphBuilder(traits.base, config, checkpoint) {
     graph_.causal = false;
     graph_.head = HeadKind::kNone;
@@ -229,7 +229,7 @@ Result<Graph> build_encoder(const EncoderTraits& traits, const ModelConfig& conf
   if (shared ? layers > 1024 || inner > 1024 || config.layer_groups > config.layers : layers > tensors)
     return Error{.code = ErrorCode::kMissingPart, .file = checkpoint.path.string(), .place = "layers",
                  .expected = fmt::format("tensors for {} layers", config.layers), .found = fmt::format("{} tensors", tensors)};
-  return Builder(traits, config, checkpoint).finish(head_of(traits, source));
+  return EncoderBuilder(traits, config, checkpoint).finish(head_of(traits, source));
 }
 
 }  // namespace retort

@@ -5,7 +5,7 @@
 #include "core/model/architectures/list.h"
 
 namespace retort {
-namespace {
+namespace gemma {
 
 constexpr std::array kParts = {
     parts::kEmbedding, parts::kAttentionNorm,
@@ -32,10 +32,10 @@ constexpr DecoderTraits kTraits = {.id = "gemma", .counts = counts::kUsual, .par
                                    .refused = kRefused, .activation_otherwise = "gelu_pytorch_tanh",
                                    .folder_norm_offset = 1, .adjust = adjust};
 
-}  // namespace
+}  // namespace gemma
 
 Architecture gemma_architecture() {
-  return decoder_architecture<kTraits>({"gemma"}, {"GemmaForCausalLM", "gemma"});
+  return decoder_architecture<gemma::kTraits>({"gemma"}, {"GemmaForCausalLM", "gemma"});
 }
 
 }  // namespace retort

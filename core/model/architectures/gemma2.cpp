@@ -6,7 +6,7 @@
 #include "core/model/architectures/list.h"
 
 namespace retort {
-namespace {
+namespace gemma2 {
 
 constexpr std::array kParts = {
     parts::kEmbedding, parts::kAttentionNorm,
@@ -42,10 +42,10 @@ constexpr DecoderTraits kTraits = {.id = "gemma2", .counts = counts::kSliding, .
                                    .flags = kFlags, .refused = kRefused, .activation = {"hidden_activation", ""},
                                    .activation_otherwise = "gelu_pytorch_tanh", .folder_norm_offset = 1, .adjust = adjust};
 
-}  // namespace
+}  // namespace gemma2
 
 Architecture gemma2_architecture() {
-  return decoder_architecture<kTraits>({"gemma2"}, {"Gemma2ForCausalLM", "gemma2"});
+  return decoder_architecture<gemma2::kTraits>({"gemma2"}, {"Gemma2ForCausalLM", "gemma2"});
 }
 
 }  // namespace retort

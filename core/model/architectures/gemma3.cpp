@@ -6,7 +6,7 @@
 #include "core/model/architectures/list.h"
 
 namespace retort {
-namespace {
+namespace gemma3 {
 
 constexpr std::array kParts = {
     parts::kEmbedding, parts::kAttentionNorm,
@@ -50,10 +50,10 @@ constexpr DecoderTraits kTraits = {.id = "gemma3", .counts = counts::kSliding, .
                                    .activation_otherwise = "gelu_pytorch_tanh", .folder_norm_offset = 1,
                                    .theta_otherwise = 1e6, .adjust = adjust};
 
-}  // namespace
+}  // namespace gemma3
 
 Architecture gemma3_architecture() {
-  return decoder_architecture<kTraits>({"gemma3"}, {"Gemma3ForCausalLM", "gemma3_text"});
+  return decoder_architecture<gemma3::kTraits>({"gemma3"}, {"Gemma3ForCausalLM", "gemma3_text"});
 }
 
 }  // namespace retort

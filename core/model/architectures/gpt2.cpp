@@ -3,7 +3,7 @@
 #include "core/model/architectures/list.h"
 
 namespace retort {
-namespace {
+namespace gpt2 {
 
 constexpr PartRow turned(PartRow row) {
   row.transposed = true;
@@ -50,10 +50,10 @@ constexpr DecoderTraits kTraits = {.id = "gpt2", .counts = kCounts, .parts = kPa
                                    .activation_otherwise = "gelu_new", .layer_norm = true, .rotary = false,
                                    .folder_prefix = "transformer.", .adjust = adjust};
 
-}  // namespace
+}  // namespace gpt2
 
 Architecture gpt2_architecture() {
-  return decoder_architecture<kTraits>({"gpt2"}, {"GPT2LMHeadModel", "gpt2"});
+  return decoder_architecture<gpt2::kTraits>({"gpt2"}, {"GPT2LMHeadModel", "gpt2"});
 }
 
 }  // namespace retort

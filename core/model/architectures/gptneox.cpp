@@ -4,7 +4,7 @@
 #include "core/model/architectures/list.h"
 
 namespace retort {
-namespace {
+namespace gptneox {
 
 constexpr std::array kParts = {
     PartRow{Part::kEmbedding, "token_embd", "gpt_neox.embed_in", Dim::kVocabulary, Dim::kHidden},
@@ -34,10 +34,10 @@ constexpr DecoderTraits kTraits = {.id = "gptneox", .counts = counts::kUsual, .p
                                    .rotary_part_otherwise = 0.25, .folder_qkv = QkvOrder::kPerHead,
                                    .folder_prefix = "gpt_neox."};
 
-}  // namespace
+}  // namespace gptneox
 
 Architecture gptneox_architecture() {
-  return decoder_architecture<kTraits>({"gptneox"}, {"GPTNeoXForCausalLM", "gpt_neox"});
+  return decoder_architecture<gptneox::kTraits>({"gptneox"}, {"GPTNeoXForCausalLM", "gpt_neox"});
 }
 
 }  // namespace retort

@@ -3,7 +3,7 @@
 #include "core/model/architectures/list.h"
 
 namespace retort {
-namespace {
+namespace granite {
 
 constexpr std::array kParts = {
     parts::kEmbedding, parts::kAttentionNorm, parts::kQuery.with_bias(&ModelConfig::attention_bias), parts::kKey.with_bias(&ModelConfig::attention_bias), parts::kValue.with_bias(&ModelConfig::attention_bias),
@@ -30,10 +30,10 @@ Result<void> adjust(const ConfigSource& source, ModelConfig& config) {
 constexpr DecoderTraits kTraits = {.id = "granite", .counts = counts::kUsual, .parts = kParts, .numbers = kNumbers,
                                    .flags = kFlags,  .gguf_interleaved = true, .adjust = adjust};
 
-}  // namespace
+}  // namespace granite
 
 Architecture granite_architecture() {
-  return decoder_architecture<kTraits>({"granite"}, {"GraniteForCausalLM", "granite"});
+  return decoder_architecture<granite::kTraits>({"granite"}, {"GraniteForCausalLM", "granite"});
 }
 
 }  // namespace retort

@@ -5,7 +5,7 @@
 #include "core/model/architectures/list.h"
 
 namespace retort {
-namespace {
+namespace llama {
 
 constexpr std::array kCounts = {
     counts::kVocabulary, counts::kHidden,  counts::kLayers,
@@ -52,10 +52,10 @@ Result<void> adjust(const ConfigSource&, ModelConfig& config) {
 constexpr DecoderTraits kTraits = {.id = "llama", .counts = kCounts, .parts = kParts, .flags = kFlags, .refused = kRefused,
                                    .gguf_interleaved = true, .adjust = adjust};
 
-}  // namespace
+}  // namespace llama
 
 Architecture llama_architecture() {
-  return decoder_architecture<kTraits>({"llama"}, {"LlamaForCausalLM", "llama"});
+  return decoder_architecture<llama::kTraits>({"llama"}, {"LlamaForCausalLM", "llama"});
 }
 
 }  // namespace retort

@@ -3,7 +3,7 @@
 #include "core/model/architectures/list.h"
 
 namespace retort {
-namespace {
+namespace mistral {
 
 constexpr std::array kParts = {
     parts::kEmbedding, parts::kAttentionNorm, parts::kQuery, parts::kKey, parts::kValue,
@@ -16,10 +16,10 @@ constexpr std::array kFlags = {flags::kTied};
 constexpr DecoderTraits kTraits = {.id = "mistral", .counts = counts::kSliding, .parts = kParts, .flags = kFlags,
                                     .gguf_interleaved = true, .gguf_as = "llama"};
 
-}  // namespace
+}  // namespace mistral
 
 Architecture mistral_architecture() {
-  return decoder_architecture<kTraits>({"mistral"}, {"MistralForCausalLM", "mistral"});
+  return decoder_architecture<mistral::kTraits>({"mistral"}, {"MistralForCausalLM", "mistral"});
 }
 
 }  // namespace retort

@@ -3,7 +3,7 @@
 #include "core/model/architectures/list.h"
 
 namespace retort {
-namespace {
+namespace mixtral {
 
 constexpr std::array kCounts = {
     counts::kVocabulary, counts::kHidden,      counts::kLayers,  counts::kHeads,  counts::kKeyHeads,  counts::kHeadDim,
@@ -31,10 +31,10 @@ constexpr DecoderTraits kTraits = {.id = "mixtral", .counts = kCounts, .parts = 
                                    .epsilon_otherwise = 1e-5, .theta_otherwise = 1e6, .gguf_interleaved = true, .gguf_as = "llama",
                                    .adjust = adjust};
 
-}  // namespace
+}  // namespace mixtral
 
 Architecture mixtral_architecture() {
-  return decoder_architecture<kTraits>({}, {"MixtralForCausalLM", "mixtral"});
+  return decoder_architecture<mixtral::kTraits>({}, {"MixtralForCausalLM", "mixtral"});
 }
 
 }  // namespace retort

@@ -3,7 +3,7 @@
 #include "core/model/architectures/list.h"
 
 namespace retort {
-namespace {
+namespace mpnet {
 
 constexpr std::array kCounts = {
     counts::kVocabulary, counts::kHidden, counts::kLayers, counts::kHeads, counts::kFeedForward,
@@ -60,10 +60,10 @@ Result<Graph> build(const ModelConfig& config, const Checkpoint& checkpoint) {
   return build_encoder(kTraits, config, checkpoint);
 }
 
-}  // namespace
+}  // namespace mpnet
 
 Architecture mpnet_architecture() {
-  return {"mpnet", {}, class_names(kTraits), configure, build};
+  return {"mpnet", {}, class_names(mpnet::kTraits), mpnet::configure, mpnet::build};
 }
 
 }  // namespace retort

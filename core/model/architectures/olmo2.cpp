@@ -3,7 +3,7 @@
 #include "core/model/architectures/list.h"
 
 namespace retort {
-namespace {
+namespace olmo2 {
 
 constexpr Flag kBias = &ModelConfig::attention_bias;
 
@@ -25,10 +25,10 @@ constexpr std::array kFlags = {flags::kTied, flags::kAttentionBias, flags::kAtte
 constexpr DecoderTraits kTraits = {.id = "olmo2", .counts = counts::kUsual, .parts = kParts, .flags = kFlags,
                                     .epsilon_otherwise = 1e-5};
 
-}  // namespace
+}  // namespace olmo2
 
 Architecture olmo2_architecture() {
-  return decoder_architecture<kTraits>({"olmo2"}, {"Olmo2ForCausalLM", "olmo2"});
+  return decoder_architecture<olmo2::kTraits>({"olmo2"}, {"Olmo2ForCausalLM", "olmo2"});
 }
 
 }  // namespace retort

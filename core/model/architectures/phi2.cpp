@@ -4,7 +4,7 @@
 #include "core/model/architectures/list.h"
 
 namespace retort {
-namespace {
+namespace phi2 {
 
 constexpr std::array kParts = {
     parts::kEmbedding, parts::kAttentionNorm.with_bias(), parts::kQuery.with_bias(), parts::kKey.with_bias(),
@@ -29,10 +29,10 @@ constexpr DecoderTraits kTraits = {.id = "phi2", .counts = counts::kUsual, .part
                                    .epsilon_otherwise = 1e-5, .activation_otherwise = "gelu_new", .layer_norm = true,
                                    .rotary_part_otherwise = 0.5, .adjust = adjust};
 
-}  // namespace
+}  // namespace phi2
 
 Architecture phi2_architecture() {
-  return decoder_architecture<kTraits>({"phi2"}, {"PhiForCausalLM", "phi"});
+  return decoder_architecture<phi2::kTraits>({"phi2"}, {"PhiForCausalLM", "phi"});
 }
 
 }  // namespace retort

@@ -3,7 +3,7 @@
 #include "core/model/architectures/list.h"
 
 namespace retort {
-namespace {
+namespace phi3 {
 
 constexpr std::array kParts = {
     parts::kEmbedding, parts::kAttentionNorm,
@@ -18,10 +18,10 @@ constexpr std::array kFlags = {flags::kTied};
 constexpr DecoderTraits kTraits = {.id = "phi3", .counts = counts::kSliding, .parts = kParts, .flags = kFlags,
                                     .epsilon_otherwise = 1e-5};
 
-}  // namespace
+}  // namespace phi3
 
 Architecture phi3_architecture() {
-  return decoder_architecture<kTraits>({"phi3"}, {"Phi3ForCausalLM", "phi3"});
+  return decoder_architecture<phi3::kTraits>({"phi3"}, {"Phi3ForCausalLM", "phi3"});
 }
 
 }  // namespace retort

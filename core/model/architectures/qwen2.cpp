@@ -3,7 +3,7 @@
 #include "core/model/architectures/list.h"
 
 namespace retort {
-namespace {
+namespace qwen2 {
 
 constexpr std::array kParts = {
     parts::kEmbedding, parts::kAttentionNorm, parts::kQuery.with_bias(), parts::kKey.with_bias(), parts::kValue.with_bias(),
@@ -16,10 +16,10 @@ constexpr std::array kFlags = {flags::kTied};
 constexpr DecoderTraits kTraits = {.id = "qwen2", .counts = counts::kSliding, .parts = kParts, .flags = kFlags,
                                     .adjust = read_qwen_window};
 
-}  // namespace
+}  // namespace qwen2
 
 Architecture qwen2_architecture() {
-  return decoder_architecture<kTraits>({"qwen2"}, {"Qwen2ForCausalLM", "qwen2"});
+  return decoder_architecture<qwen2::kTraits>({"qwen2"}, {"Qwen2ForCausalLM", "qwen2"});
 }
 
 }  // namespace retort

@@ -3,7 +3,7 @@
 #include "core/model/architectures/list.h"
 
 namespace retort {
-namespace {
+namespace qwen2_moe {
 
 constexpr std::array kCounts = {
     counts::kVocabulary, counts::kHidden, counts::kLayers, counts::kHeads, counts::kKeyHeads, counts::kHeadDim,
@@ -48,10 +48,10 @@ Result<void> adjust(const ConfigSource& source, ModelConfig& config) {
 constexpr DecoderTraits kTraits = {.id = "qwen2moe", .counts = kCounts, .parts = kParts, .flags = kFlags, 
                                    .adjust = adjust};
 
-}  // namespace
+}  // namespace qwen2_moe
 
 Architecture qwen2_moe_architecture() {
-  return decoder_architecture<kTraits>({"qwen2moe"}, {"Qwen2MoeForCausalLM", "qwen2_moe"});
+  return decoder_architecture<qwen2_moe::kTraits>({"qwen2moe"}, {"Qwen2MoeForCausalLM", "qwen2_moe"});
 }
 
 }  // namespace retort

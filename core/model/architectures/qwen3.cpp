@@ -3,7 +3,7 @@
 #include "core/model/architectures/list.h"
 
 namespace retort {
-namespace {
+namespace qwen3 {
 
 constexpr std::array kParts = {
     parts::kEmbedding, parts::kAttentionNorm, parts::kQuery.with_bias(&ModelConfig::attention_bias), parts::kKey.with_bias(&ModelConfig::attention_bias), parts::kValue.with_bias(&ModelConfig::attention_bias),
@@ -17,10 +17,10 @@ constexpr std::array kFlags = {flags::kTied, flags::kAttentionBias, flags::kAtte
 constexpr DecoderTraits kTraits = {.id = "qwen3", .counts = counts::kSliding, .parts = kParts, .flags = kFlags,
                                     .adjust = read_qwen_window};
 
-}  // namespace
+}  // namespace qwen3
 
 Architecture qwen3_architecture() {
-  return decoder_architecture<kTraits>({"qwen3"}, {"Qwen3ForCausalLM", "qwen3"});
+  return decoder_architecture<qwen3::kTraits>({"qwen3"}, {"Qwen3ForCausalLM", "qwen3"});
 }
 
 }  // namespace retort

@@ -3,7 +3,7 @@
 #include "core/model/architectures/list.h"
 
 namespace retort {
-namespace {
+namespace qwen3_moe {
 
 constexpr std::array kCounts = {
     counts::kVocabulary, counts::kHidden, counts::kLayers, counts::kHeads, counts::kKeyHeads, counts::kHeadDim,
@@ -42,10 +42,10 @@ Result<void> adjust(const ConfigSource& source, ModelConfig& config) {
 constexpr DecoderTraits kTraits = {.id = "qwen3moe", .counts = kCounts, .parts = kParts, .flags = kFlags, 
                                    .adjust = adjust};
 
-}  // namespace
+}  // namespace qwen3_moe
 
 Architecture qwen3_moe_architecture() {
-  return decoder_architecture<kTraits>({"qwen3moe"}, {"Qwen3MoeForCausalLM", "qwen3_moe"});
+  return decoder_architecture<qwen3_moe::kTraits>({"qwen3moe"}, {"Qwen3MoeForCausalLM", "qwen3_moe"});
 }
 
 }  // namespace retort

@@ -3,7 +3,7 @@
 #include "core/model/architectures/list.h"
 
 namespace retort {
-namespace {
+namespace roberta {
 
 constexpr std::array kCounts = {
     counts::kVocabulary, counts::kHidden, counts::kLayers, counts::kHeads, counts::kFeedForward,
@@ -62,10 +62,10 @@ Result<Graph> build(const ModelConfig& config, const Checkpoint& checkpoint) {
   return build_encoder(kTraits, config, checkpoint);
 }
 
-}  // namespace
+}  // namespace roberta
 
 Architecture roberta_architecture() {
-  return {"roberta", {}, class_names(kTraits), configure, build};
+  return {"roberta", {}, class_names(roberta::kTraits), roberta::configure, roberta::build};
 }
 
 }  // namespace retort

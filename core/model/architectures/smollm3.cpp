@@ -7,7 +7,7 @@
 #include "core/model/architectures/list.h"
 
 namespace retort {
-namespace {
+namespace smollm3 {
 
 constexpr std::array kParts = {
     parts::kEmbedding, parts::kAttentionNorm, parts::kQuery.with_bias(&ModelConfig::attention_bias), parts::kKey.with_bias(&ModelConfig::attention_bias), parts::kValue.with_bias(&ModelConfig::attention_bias),
@@ -36,10 +36,10 @@ Result<void> adjust(const ConfigSource& source, ModelConfig& config) {
 constexpr DecoderTraits kTraits = {.id = "smollm3", .counts = counts::kSliding, .parts = kParts, .flags = kFlags,
                                     .theta_otherwise = 2e6, .gguf_interleaved = true, .adjust = adjust};
 
-}  // namespace
+}  // namespace smollm3
 
 Architecture smollm3_architecture() {
-  return decoder_architecture<kTraits>({"smollm3"}, {"SmolLM3ForCausalLM", "smollm3"});
+  return decoder_architecture<smollm3::kTraits>({"smollm3"}, {"SmolLM3ForCausalLM", "smollm3"});
 }
 
 }  // namespace retort

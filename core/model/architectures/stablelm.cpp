@@ -4,7 +4,7 @@
 #include "core/model/architectures/list.h"
 
 namespace retort {
-namespace {
+namespace stablelm {
 
 constexpr Flag kBias = &ModelConfig::attention_bias;
 
@@ -25,10 +25,10 @@ constexpr DecoderTraits kTraits = {.id = "stablelm", .counts = counts::kUsual, .
                                    .refused = kRefused, .epsilon = {"layer_norm_eps", "attention.layer_norm_epsilon"},
                                    .epsilon_otherwise = 1e-5, .layer_norm = true, .rotary_part_otherwise = 0.25};
 
-}  // namespace
+}  // namespace stablelm
 
 Architecture stablelm_architecture() {
-  return decoder_architecture<kTraits>({"stablelm"}, {"StableLmForCausalLM", "StableLMEpochForCausalLM", "stablelm"});
+  return decoder_architecture<stablelm::kTraits>({"stablelm"}, {"StableLmForCausalLM", "StableLMEpochForCausalLM", "stablelm"});
 }
 
 }  // namespace retort

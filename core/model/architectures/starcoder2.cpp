@@ -3,7 +3,7 @@
 #include "core/model/architectures/list.h"
 
 namespace retort {
-namespace {
+namespace starcoder2 {
 
 constexpr Flag kBias = &ModelConfig::attention_bias;
 
@@ -22,10 +22,10 @@ constexpr DecoderTraits kTraits = {.id = "starcoder2", .counts = counts::kSlidin
                                    .epsilon_otherwise = 1e-5, .activation_otherwise = "gelu_pytorch_tanh",
                                    .layer_norm = true};
 
-}  // namespace
+}  // namespace starcoder2
 
 Architecture starcoder2_architecture() {
-  return decoder_architecture<kTraits>({"starcoder2"}, {"Starcoder2ForCausalLM", "starcoder2"});
+  return decoder_architecture<starcoder2::kTraits>({"starcoder2"}, {"Starcoder2ForCausalLM", "starcoder2"});
 }
 
 }  // namespace retort

@@ -1,12 +1,12 @@
 #include "ui/pages/data/data_coverage.h"
 
-#include <QCoreApplication>
 #include <algorithm>
 #include <map>
 #include <set>
 
 #include "core/evaluate/statistics.h"
 #include "ui/format.h"
+#include "ui/translate.h"
 
 namespace retort::ui {
 namespace {
@@ -14,8 +14,6 @@ namespace {
 constexpr std::size_t kMostText = 4 << 20;
 constexpr std::size_t kShown = 40;
 constexpr std::size_t kBins = 24;
-
-QString tr(const char* text) { return QCoreApplication::translate("DataCoverage", text); }
 
 QString scriptName(QChar::Script script) {
   switch (script) {
