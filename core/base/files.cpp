@@ -1,12 +1,14 @@
 #include "core/base/files.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <charconv>
 #include <cstdlib>
 #include <cstring>
 
@@ -75,11 +77,29 @@ void MappedFile::done_with(std::span<const std::byte> bytes) const noexcept {
   if (bytes.data() >= data_ && bytes.data() < data_ + size_) done_with(static_cast<std::size_t>(bytes.data() - data_), bytes.size());
 }
 
+static constexpr const char* kPart = ".part-";   // then the writer's process
+
+// What writers of the same file left when they were killed; a writer that still runs keeps its own.
+static void remove_left_parts(const std::filesystem::path& target) noexcept {
+  try {
+    std::error_code failed;
+    const std::string begin = target.filename().string() + kPart;
+    for (const auto& entry : std::filesystem::directory_iterator(target.has_parent_path() ? target.parent_path() : ".", failed)) {
+      const std::string name = entry.path().filename().string();
+      pid_t process = 0;
+      if (!name.starts_with(begin) || std::from_chars(name.data() + begin.size(), name.data() + name.size(), process).ptr != name.data() + name.size()) continue;
+      if (process > 0 && ::kill(process, 0) != 0 && errno == ESRCH) std::filesystem::remove(entry.path(), failed);
+    }
+  } catch (const std::exception&) {   // no memory, an unreadable folder: what is left stays
+  }
+}
+
 Result<AtomicFile> AtomicFile::create(const std::filesystem::path& target) {
+  remove_left_parts(target);
   AtomicFile file;
   file.target_ = target;
   file.beside_ = target;
-  file.beside_ += ".part-" + std::to_string(::getpid());
+  file.beside_ += kPart + std::to_string(::getpid());
   file.descriptor_ = ::open(file.beside_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   if (file.descriptor_ < 0) return system_error(errno, target, ErrorCode::kWrite);
   return file;

@@ -3,6 +3,7 @@
 #include <QTemporaryDir>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -19,7 +20,7 @@ using namespace retort;
 class BaseTest : public QObject {
   Q_OBJECT
   QTemporaryDir folder_;
-  std::filesystem::path path(const char* name) { return std::filesystem::path(folder_.path().toStdString()) / name; }
+  std::filesystem::path path(const std::string& name) { return std::filesystem::path(folder_.path().toStdString()) / name; }
 
  private slots:
   void everyErrorHasASentenceAndANextStep() {
@@ -46,6 +47,27 @@ class BaseTest : public QObject {
     QVERIFY(write_text_file(path("whole"), "second").ok());
     QCOMPARE(*read_text_file(path("whole")), std::string("second"));
     QCOMPARE(std::distance(std::filesystem::directory_iterator(path(".")), {}), 1);
+  }
+
+  // A killed writer leaves its part; the next writer of that file takes it away, another's that still runs it leaves.
+  void leftPartsGoAway() {
+    const pid_t dead = ::fork();
+    if (dead == 0) {
+      auto file = AtomicFile::create(path("left"));
+      (void)file->write("half");
+      ::raise(SIGKILL);
+    }
+    int status = 0;
+    ::waitpid(dead, &status, 0);
+    QVERIFY(std::filesystem::exists(path("left.part-" + std::to_string(dead))));
+    QVERIFY(write_text_file(path("left.part-" + std::to_string(::getppid())), "runs").ok());
+    QVERIFY(write_text_file(path("left.part-12x"), "another's name").ok());
+    QVERIFY(write_text_file(path("left"), "whole").ok());
+    QVERIFY(!std::filesystem::exists(path("left.part-" + std::to_string(dead))));
+    QVERIFY(std::filesystem::exists(path("left.part-" + std::to_string(::getppid()))));
+    QVERIFY(std::filesystem::exists(path("left.part-12x")));
+    for (const char* name : {"left", "left.part-12x"}) std::filesystem::remove(path(name));
+    std::filesystem::remove(path("left.part-" + std::to_string(::getppid())));
   }
 
   void aFullDiskIsNamed() {
