@@ -94,12 +94,14 @@ Result<Recipe> recipe_of(const Options& options, const Model& model, const std::
   return recipe;
 }
 
-// Each tensor is made when its turn to be written comes: the working set is one tensor.
+// Each tensor is made when its turn to be written comes, most of them a few rows at a time: the working set is one tensor.
 ExportRequest request_of(const Model& model, const CandidatePlan& plan, const ImportanceMatrix* matrix, kernels::ThreadPool& pool,
                          const JobContext& job) {
   ExportRequest request;
   for (const DerivedTensor& tensor : plan.tensors) {
-    request.weights[tensor.name] = {tensor.type, [&model, &pool, &job, matrix, tensor]() -> Result<WeightHandle> {
+    ExportWeight& weight = request.weights[tensor.name];
+    weight.type = tensor.type;
+    weight.make = [&model, &pool, &job, matrix, tensor]() -> Result<WeightHandle> {
       RETORT_TRY(QuantizedTensor made, derive_tensor(model, tensor, matrix, pool, job));
       auto owned = std::make_shared<const QuantizedTensor>(std::move(made));
       WeightHandle handle = model.weights[static_cast<std::size_t>(tensor.weight)];
@@ -109,7 +111,11 @@ ExportRequest request_of(const Model& model, const CandidatePlan& plan, const Im
       handle.keep_alive = owned;
       handle.coded = nullptr;
       return handle;
-    }};
+    };
+    if (tensor.type != TensorType::kI8)
+      weight.make_rows = [&model, &pool, &job, matrix, tensor](std::int64_t first, std::span<std::byte> out) {
+        return derive_rows(model, tensor, matrix, first, out, pool, job);
+      };
   }
   return request;
 }

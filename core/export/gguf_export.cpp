@@ -138,8 +138,13 @@ class GgufExporter {
                      .found = fmt::format("{} and {}", kernels::traits(type).name, kernels::traits(type_of(weight)).name)};
     const TensorType written = changes_[first].floats ? TensorType::kF32 : type;
     count(written, tensor.shape);
-    tensors_.push_back({tensor.name, tensor.shape, written,
-                        [this, weights = tensor.weights, written] { return data(weights, written); }});
+    TensorToWrite out{tensor.name, tensor.shape, written, [this, weights = tensor.weights, written] { return data(weights, written); }};
+    const auto wish = request_.weights.find(model_.graph.weights[first].name);
+    const WeightChange& change = changes_[first];
+    if (wish != request_.weights.end() && wish->second.make_rows && tensor.weights.size() == 1 && written == type &&
+        change.order == RowOrder::kSame && change.added == 0)
+      out.rows = wish->second.make_rows;
+    tensors_.push_back(std::move(out));
     return {};
   }
 

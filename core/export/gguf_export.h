@@ -27,6 +27,8 @@ struct ExportImportance {
 struct ExportWeight {
   TensorType type = TensorType::kF32;
   std::function<Result<WeightHandle>()> make;   // rows in the order of the source; the handle owns its data
+  // The same piece by piece, where the file keeps order and type: fills `out` with whole rows from `first` on; asked in order.
+  std::function<Result<void>(std::int64_t first, std::span<std::byte> out)> make_rows = nullptr;
 };
 
 struct ExportRequest {

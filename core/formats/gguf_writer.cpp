@@ -177,18 +177,6 @@ Sink make_header(const Metadata& metadata, std::span<const TensorToWrite> tensor
   return header;
 }
 
-// One tensor's data and the zeros up to the next one; in steps, so that a stop is honoured within a large tensor.
-Result<void> write_data(WriteBehind& file, std::span<const std::byte> data, std::uint64_t padding, const std::string& name,
-                        const JobContext& job) {
-  constexpr std::size_t kStep = 8u << 20;
-  for (std::size_t at = 0; at < data.size(); at += kStep) {
-    RETORT_CHECK(job.check(name));
-    RETORT_CHECK(file.write(data.subspan(at, std::min(kStep, data.size() - at))));
-  }
-  const std::string zeros(padding, '\0');
-  return file.write(std::as_bytes(std::span(zeros)));
-}
-
 }  // namespace
 
 Result<std::uint64_t> gguf_file_bytes(const Metadata& metadata, std::span<const TensorToWrite> tensors) {
@@ -206,16 +194,15 @@ Result<void> write_gguf(const std::filesystem::path& path, const Metadata& metad
 
   RETORT_TRY(AtomicFile file, AtomicFile::create(path));
   RETORT_CHECK(file.reserve(total));
-  RETORT_CHECK(file.write(header.bytes()));
   WriteBehind behind(file);
+  RETORT_CHECK(behind.write(std::as_bytes(std::span(header.bytes()))));
   for (std::size_t i = 0; i < tensors.size(); ++i) {
     const TensorToWrite& tensor = tensors[i];
     RETORT_CHECK(job.check(tensor.name));
-    RETORT_TRY(const auto data, tensor.data());
-    if (data.size() != layout.sizes[i])
-      return bad_shape(path, tensor.name, std::to_string(layout.sizes[i]) + " bytes", std::to_string(data.size()));
+    RETORT_CHECK(write_tensor(behind, path, tensor, layout.sizes[i], job));
     const std::uint64_t next = i + 1 < tensors.size() ? layout.offsets[i + 1] : layout.data_bytes;
-    RETORT_CHECK(write_data(behind, data, next - layout.offsets[i] - data.size(), tensor.name, job));
+    const std::string zeros(next - layout.offsets[i] - layout.sizes[i], '\0');
+    RETORT_CHECK(behind.write(std::as_bytes(std::span(zeros))));
     job.report({static_cast<double>(header.size() + next), static_cast<double>(total), "bytes", "writing " + tensor.name});
   }
   RETORT_CHECK(behind.finish());

@@ -3,6 +3,7 @@
 #include "core/base/checked.h"
 #include "core/formats/byte_reader.h"
 #include "core/formats/safetensors.h"
+#include "core/formats/write_behind.h"
 #include "core/formats/writers.h"
 
 namespace retort {
@@ -71,17 +72,17 @@ Result<void> write_safetensors(const std::filesystem::path& path, std::span<cons
 
   RETORT_TRY(AtomicFile file, AtomicFile::create(path));
   RETORT_CHECK(file.reserve(total));
-  RETORT_CHECK(file.write(std::as_bytes(std::span(&length, 1))));
-  RETORT_CHECK(file.write(header));
+  WriteBehind behind(file);
+  RETORT_CHECK(behind.write(std::as_bytes(std::span(&length, 1))));
+  RETORT_CHECK(behind.write(std::as_bytes(std::span(header))));
+  std::uint64_t written = sizeof(length) + length;
   for (std::size_t i = 0; i < tensors.size(); ++i) {
     RETORT_CHECK(job.check(tensors[i].name));
-    RETORT_TRY(const auto data, tensors[i].data());
-    if (data.size() != layout.sizes[i])
-      return refuse(path, ErrorCode::kBadShape, tensors[i].name, std::to_string(layout.sizes[i]) + " bytes",
-                    std::to_string(data.size()));
-    RETORT_CHECK(file.write(data));
-    job.report({static_cast<double>(file.position()), static_cast<double>(total), "bytes", "writing " + tensors[i].name});
+    RETORT_CHECK(write_tensor(behind, path, tensors[i], layout.sizes[i], job));
+    written += layout.sizes[i];
+    job.report({static_cast<double>(written), static_cast<double>(total), "bytes", "writing " + tensors[i].name});
   }
+  RETORT_CHECK(behind.finish());
   return file.commit();
 }
 

@@ -18,6 +18,8 @@ struct TensorToWrite {
   TensorType type;
   // Returns a view valid until the next call. Errors are passed on.
   std::function<Result<std::span<const std::byte>>()> data;
+  // Instead of `data`, for what is made row by row: fills `out` with whole rows, `first` being the first of them; asked in order.
+  std::function<Result<void>(std::int64_t first, std::span<std::byte> out)> rows = nullptr;
 };
 
 // GGUF v3, alignment 32 (or metadata general.alignment). Errors: kDiskFull, kWrite, kPermission, kCanceled,

@@ -31,10 +31,22 @@ Error bad_shape(std::string_view name, std::string expected, std::string found) 
                .found = std::move(found)};
 }
 
-bool all_finite(const float* x, std::int64_t n) {
+std::int32_t largest_bits(const float* x, std::int64_t n) {
   std::int32_t largest = 0;   // magnitudes are ordered like their bits; infinity and what is no number come last
   for (std::int64_t i = 0; i < n; ++i) largest = std::max(largest, std::bit_cast<std::int32_t>(x[i]) & 0x7fffffff);
-  return largest < kInfinityBits;
+  return largest;
+}
+
+bool all_finite(const float* x, std::int64_t n) { return largest_bits(x, n) < kInfinityBits; }
+
+// The magnitude from which on a plain float type rounds to infinity; 0: looking at what was packed is the only way to tell.
+std::int32_t overflow_bits(TensorType type) noexcept {
+  switch (type) {
+    case TensorType::kF32: return kInfinityBits;
+    case TensorType::kF16: return 0x477ff000;    // 65520: half way to the next power of two, ties to even
+    case TensorType::kBF16: return 0x7f7f8000;
+    default: return 0;
+  }
 }
 
 // Added up in eight columns, so that it vectorises, and always in the same order.
@@ -77,6 +89,9 @@ Result<void> check_request(const QuantizeRequest& request, std::string_view name
     return bad_shape(name, bytes ? std::to_string(*bytes) + " bytes" : "a smaller tensor",
                      std::to_string(request.source.size()) + " bytes");
   }
+  const std::size_t packed = static_cast<std::size_t>(rows) * row_bytes(request.target_type, static_cast<std::size_t>(columns));
+  if (!request.into.empty() && request.into.size() != packed)
+    return bad_shape(name, "room for " + std::to_string(packed) + " bytes", std::to_string(request.into.size()));
   if (!request.importance.empty() && request.importance.size() != columns) {
     return bad_shape(name, "importance of " + std::to_string(columns) + " columns",
                      std::to_string(request.importance.size()));
@@ -107,8 +122,9 @@ class TensorJob {
     for (auto& both : scratch_) both.resize(2 * floats);
     results_.resize(tiles_);
     const auto rows = static_cast<std::size_t>(request.rows), columns = static_cast<std::size_t>(request.columns);
-    out_.data.resize(rows * row_bytes(request.target_type, columns));
+    if (request.into.empty()) out_.data.resize(rows * row_bytes(request.target_type, columns));
     if (request.target_type == TensorType::kI8) out_.row_scales.resize(rows);
+    packed_ = request.into.empty() ? std::span<std::byte>(out_.data) : request.into;
   }
 
   std::size_t tiles() const noexcept { return tiles_; }
@@ -125,21 +141,27 @@ class TensorJob {
     const auto width = static_cast<std::size_t>(columns), at = static_cast<std::size_t>(first);
     const std::byte* in = request_.source.data() + at * row_bytes(request_.source_type, width);
     kernels::decode(request_.source_type, in, source, static_cast<std::size_t>(weights));
-    if (!all_finite(source, weights)) {
+    const std::int32_t largest = largest_bits(source, weights);
+    if (largest >= kInfinityBits) {
       std::int64_t row = 0;
       while (all_finite(source + row * columns, columns)) ++row;
       result.bad_row = first + row;
       return;
     }
     const std::size_t out_row = row_bytes(request_.target_type, width);
-    std::byte* out = out_.data.data() + at * out_row;
+    std::byte* out = packed_.data() + at * out_row;
     if (copies_) {
       std::memcpy(out, in, static_cast<std::size_t>(rows) * out_row);
-      add_errors(source, source, weights, result);
+      if (request_.measured) add_errors(source, source, weights, result);
       return;
     }
     float* scales = out_.row_scales.empty() ? nullptr : out_.row_scales.data() + first;
     quantizer_.quantize_rows(source, rows, columns, request_.importance, out, scales);
+    if (const std::int32_t limit = overflow_bits(request_.target_type); !request_.measured && limit != 0) {
+      result.overflow = largest >= limit;
+      if (result.overflow) result.bad_row = first;
+      return;
+    }
     kernels::decode(request_.target_type, out, decoded, static_cast<std::size_t>(weights));
     for (std::int64_t i = 0; scales != nullptr && i < weights; ++i) decoded[i] *= scales[i / columns];
     if (!all_finite(decoded, weights)) {
@@ -147,12 +169,13 @@ class TensorJob {
       result.overflow = true;
       return;
     }
-    add_errors(source, decoded, weights, result);
+    if (request_.measured) add_errors(source, decoded, weights, result);
   }
 
  private:
   const QuantizeRequest& request_;
   QuantizedTensor& out_;
+  std::span<std::byte> packed_;
   const Quantizer& quantizer_;
   bool copies_;   // quantizing what already has the type would only lose
   std::int64_t tile_rows_;
@@ -163,7 +186,7 @@ class TensorJob {
 
 Error not_finite(const QuantizeRequest& request, std::string_view name, const TileResult& result) {
   Error error{.code = ErrorCode::kNonFinite,
-              .place = std::string(name) + ", row " + std::to_string(result.bad_row)};
+              .place = std::string(name) + ", row " + std::to_string(request.first_row + result.bad_row)};
   error.expected = result.overflow ? "values within the range of " + std::string(traits(request.target_type).name)
                                    : std::string("finite values");
   error.found = result.overflow ? "larger ones" : "infinity, or what is no number";

@@ -38,7 +38,7 @@ struct QuantizeStats {
   double relative_error = 0;         // sqrt(Σ(w-ŵ)² / Σw²)
 };
 
-// A whole tensor, tiles of rows on the pool. `source` is any type that decodes. Errors: kNonFinite (names the row),
+// A whole tensor or rows of it, tiles on the pool. `source` is any type that decodes. Errors: kNonFinite (names the row),
 // kBadShape, kCanceled.
 struct QuantizeRequest {
   kernels::TensorType source_type;
@@ -46,6 +46,9 @@ struct QuantizeRequest {
   std::int64_t rows = 0, columns = 0;
   std::span<const float> importance;
   kernels::TensorType target_type;
+  std::span<std::byte> into = {};    // rows · row_bytes, where the packed rows go; empty: QuantizedTensor::data
+  bool measured = true;              // false: nobody asks for the errors, so no time is spent on them
+  std::int64_t first_row = 0;        // of `source` within its tensor, for what an error says
 };
 struct QuantizedTensor {
   std::vector<std::byte> data;

@@ -99,19 +99,45 @@ Result<CandidatePlan> plan_candidate(const Model& source, const Digest& source_d
   return plan;
 }
 
+// A tensor that calibration never reached (the embedding, an unused expert) is weighed evenly.
+static std::span<const float> importance_of(const DerivedTensor& tensor, const ImportanceMatrix* importance, std::int64_t columns) {
+  const auto* squares = tensor.takes_importance ? columns_of(importance, tensor.name) : nullptr;
+  return squares && static_cast<std::int64_t>(squares->size()) == columns ? std::span<const float>(*squares) : std::span<const float>();
+}
+
 Result<QuantizedTensor> derive_tensor(const Model& source, const DerivedTensor& tensor, const ImportanceMatrix* importance,
                                       kernels::ThreadPool& pool, const JobContext& job) {
   const WeightHandle& weight = source.weights[static_cast<std::size_t>(tensor.weight)];
   const auto [rows, columns] = rows_and_columns(weight);
   RETORT_TRY(const WeightData whole, in_one_piece(weight));
-  QuantizeRequest request{.source_type = whole.type, .source = whole.data, .rows = rows, .columns = columns,
-                          .importance = {}, .target_type = tensor.type};
-  if (tensor.takes_importance) {
-    // A tensor that calibration never reached (the embedding, an unused expert) is weighed evenly.
-    const auto* squares = columns_of(importance, tensor.name);
-    if (squares && static_cast<std::int64_t>(squares->size()) == columns) request.importance = *squares;
-  }
+  const QuantizeRequest request{.source_type = whole.type, .source = whole.data, .rows = rows, .columns = columns,
+                                .importance = importance_of(tensor, importance, columns), .target_type = tensor.type};
   return quantize_tensor(request, tensor.name, pool, job);
+}
+
+Result<void> derive_rows(const Model& source, const DerivedTensor& tensor, const ImportanceMatrix* importance, std::int64_t first,
+                         std::span<std::byte> out, kernels::ThreadPool& pool, const JobContext& job) {
+  const WeightHandle& weight = source.weights[static_cast<std::size_t>(tensor.weight)];
+  const auto [all_rows, columns] = rows_and_columns(weight);
+  const auto rows = static_cast<std::int64_t>(out.size() / kernels::row_bytes(tensor.type, static_cast<std::size_t>(columns)));
+  if (tensor.type == TensorType::kI8 || first < 0 || rows > all_rows - first)
+    return Error{.code = ErrorCode::kBadArgument, .place = tensor.name, .expected = "rows of the tensor, not of INT8"};
+  std::vector<float> decoded;
+  QuantizeRequest request{.source_type = weight.type, .source = {}, .rows = rows, .columns = columns,
+                          .importance = importance_of(tensor, importance, columns), .target_type = tensor.type,
+                          .into = out, .measured = false, .first_row = first};
+  if (weight.coded) {
+    if (first == 0) RETORT_CHECK(weight.coded->check());
+    decoded.resize(static_cast<std::size_t>(rows * columns));
+    weight.coded->decode(first, rows, 0, columns, decoded.data());
+    request.source_type = TensorType::kF32;
+    request.source = std::as_bytes(std::span(decoded));
+  } else {
+    const std::size_t row = kernels::row_bytes(weight.type, static_cast<std::size_t>(columns));
+    request.source = weight.data.subspan(static_cast<std::size_t>(first) * row, static_cast<std::size_t>(rows) * row);
+  }
+  RETORT_TRY(const QuantizedTensor made, quantize_tensor(request, tensor.name, pool, job));
+  return {};
 }
 
 Result<void> make_tensors(const Model& source, const CandidatePlan& plan, const ImportanceMatrix* importance,

@@ -53,6 +53,9 @@ Result<void> make_tensors(const Model& source, const CandidatePlan& plan, const 
 // One of them, without a store.
 Result<QuantizedTensor> derive_tensor(const Model& source, const DerivedTensor& tensor, const ImportanceMatrix* importance,
                                       kernels::ThreadPool& pool, const JobContext& job);
+// The rows from `first` on that `out` holds, packed; the same bytes as derive_tensor's. Not for INT8, which has scales beside.
+Result<void> derive_rows(const Model& source, const DerivedTensor& tensor, const ImportanceMatrix* importance, std::int64_t first,
+                         std::span<std::byte> out, kernels::ThreadPool& pool, const JobContext& job);
 
 // The source with the plan's tensors in place. Errors: kNotFound (a tensor is not in the store).
 Result<std::shared_ptr<const Model>> assemble_model(const Model& source, const CandidatePlan& plan, TensorStore& store);

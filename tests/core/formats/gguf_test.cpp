@@ -252,6 +252,38 @@ class GgufTest : public QObject {
     QVERIFY(std::filesystem::is_empty(scratch.root()));   // nothing half-written stays
   }
 
+  // Rows that are made piece by piece, larger than a buffer and with rows larger than one, between tensors held whole: the same file.
+  void writesRowsAsTheyAreMade() {
+    const Scratch scratch;
+    std::vector<TensorToWrite> tensors = {patterned_tensor("a", {3}, TensorType::kF32), patterned_tensor("b", {2000, 1600}, TensorType::kF32),
+                                          patterned_tensor("c", {5, 96}, TensorType::kQ4_0), patterned_tensor("d", {2, 1500000}, TensorType::kF32),
+                                          patterned_tensor("e", {70, 32}, TensorType::kF16)};
+    QVERIFY(write_gguf(scratch / "whole.gguf", every_value_type(), tensors, JobContext()).ok());
+    QVERIFY(write_safetensors(scratch / "whole.safetensors", std::span(tensors).first(2), JobContext()).ok());
+    std::int64_t asked = 0;
+    for (std::size_t i = 1; i < tensors.size(); i += 2) {
+      const auto whole = tensors[i].data;
+      tensors[i].data = nullptr;
+      tensors[i].rows = [&asked, whole, row = static_cast<std::size_t>(tensors[i].shape.back()) * 4](std::int64_t first, std::span<std::byte> out) -> Result<void> {
+        RETORT_TRY(const auto all, whole());
+        if (out.empty() || out.size() % row != 0) return Error{.code = ErrorCode::kInternal};
+        std::memcpy(out.data(), all.data() + static_cast<std::size_t>(first) * row, out.size());
+        ++asked;
+        return {};
+      };
+    }
+    QVERIFY(write_gguf(scratch / "rows.gguf", every_value_type(), tensors, JobContext()).ok());
+    QVERIFY(asked >= 5);
+    QVERIFY(get_file(scratch / "rows.gguf") == get_file(scratch / "whole.gguf"));
+    QVERIFY(write_safetensors(scratch / "rows.safetensors", std::span(tensors).first(2), JobContext()).ok());
+    QVERIFY(get_file(scratch / "rows.safetensors") == get_file(scratch / "whole.safetensors"));
+    tensors[3].rows = [](std::int64_t, std::span<std::byte>) -> Result<void> { return Error{.code = ErrorCode::kNonFinite, .place = "d, row 1"}; };
+    const auto refused = write_gguf(scratch / "bad.gguf", {}, tensors, JobContext());
+    QVERIFY(!refused.ok());
+    QCOMPARE(refused.error().code, ErrorCode::kNonFinite);
+    QVERIFY(!std::filesystem::exists(scratch / "bad.gguf"));
+  }
+
   void stopsAndCleansUp() {
     const Scratch scratch;
     JobContext job;

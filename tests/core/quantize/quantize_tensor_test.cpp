@@ -1,6 +1,7 @@
 // Whole tensors: any source type, any number of threads, errors that name the row, stopping.
 #include <QTest>
 
+#include <bit>
 #include <cmath>
 #include <cstring>
 
@@ -105,6 +106,50 @@ class QuantizeTensorTest : public QObject {
       QCOMPARE(out.error().code, ErrorCode::kNonFinite);
     }
     QVERIFY(run(request_for(values, TensorType::kI8)).ok());
+  }
+
+  // What nobody measures, in a buffer of the caller's, a few rows at a time: the same bytes and the same refusals.
+  void rows_into_a_buffer() {
+    auto values = sample_weights(kRows * kColumns);
+    for (const TensorType type : {TensorType::kF32, TensorType::kF16, TensorType::kBF16, TensorType::kQ4_K, TensorType::kQ8_0}) {
+      const QuantizeRequest whole = request_for(values, type);
+      const auto wanted = run(whole);
+      QVERIFY(wanted.ok());
+      std::vector<std::byte> packed(wanted->data.size());
+      const std::size_t row = packed.size() / kRows;
+      for (std::int64_t first = 0; first < kRows; first += 77) {
+        QuantizeRequest part = whole;
+        part.rows = std::min<std::int64_t>(77, kRows - first);
+        part.first_row = first;
+        part.source = whole.source.subspan(static_cast<std::size_t>(first * kColumns) * 4, static_cast<std::size_t>(part.rows * kColumns) * 4);
+        part.into = std::span(packed).subspan(static_cast<std::size_t>(first) * row, static_cast<std::size_t>(part.rows) * row);
+        part.measured = false;
+        const auto made = run(part);
+        QVERIFY(made.ok() && made->data.empty());
+        part.into = part.into.first(part.into.size() - 1);
+        QCOMPARE(run(part).error().code, ErrorCode::kBadShape);
+      }
+      QVERIFY(packed == wanted->data);
+    }
+  }
+
+  // Which floats a 16-bit type cannot hold is told from the values alone when nobody measures: as looking at the result tells it.
+  void overflow_is_told_alike() {
+    for (const auto& [type, first] : {std::pair{TensorType::kF16, 65520.0f}, std::pair{TensorType::kBF16, std::bit_cast<float>(0x7f7f8000)}}) {
+      const float last = std::nextafter(first, 0.0f);
+      for (const float value : {last, first, -last, -first}) {
+        auto values = sample_weights(kRows * kColumns);
+        values[100 * kColumns + 7] = value;
+        QuantizeRequest request = request_for(values, type);
+        const bool looked = run(request).ok();
+        request.measured = false;
+        request.first_row = 1000;
+        const auto told = run(request);
+        QCOMPARE(told.ok(), looked);
+        QCOMPARE(looked, std::fabs(value) == last);
+        if (!told.ok()) QVERIFY(told.error().place.find("row 1") != std::string::npos);
+      }
+    }
   }
 
   void bad_shapes_are_refused() {
