@@ -18,6 +18,7 @@ void add_verify(CLI::App& app, Context& context);
 void add_quantize(CLI::App& app, Context& context);
 void add_distill(CLI::App& app, Context& context);
 void add_study(CLI::App& app, Context& context);
+void add_onnx(CLI::App& app, Context& context);
 void add_devices(CLI::App& app, Context& context);
 
 inline constexpr AddCommand kCommands[] = {
@@ -32,6 +33,7 @@ inline constexpr AddCommand kCommands[] = {
     add_quantize,
     add_distill,
     add_study,
+    add_onnx,
     add_devices,
 };
 

@@ -5,11 +5,11 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "app/cli/onnx_values.h"
 #include "core/base/error_text.h"
 #include "core/formats/writers.h"
 #include "core/onnx/session.h"
 #include "core/onnx/summary.h"
+#include "core/onnx/value_files.h"
 
 namespace retort::cli {
 namespace {

@@ -1,9 +1,9 @@
-#include "app/cli/onnx_values.h"
+#include "core/onnx/value_files.h"
 
-namespace retort::cli {
+#include <cstring>
+
+namespace retort::onnx {
 namespace {
-
-using namespace retort::onnx;
 
 ElementType element_of(TensorType type) noexcept {
   switch (type) {
@@ -47,7 +47,7 @@ Result<Session::Values> read_values(Session& session, const Checkpoint& file, co
   return out;
 }
 
-Result<std::vector<Session::Values>> read_value_sets(Session& session, const std::string& path) {
+Result<std::vector<Session::Values>> read_value_sets(Session& session, const std::filesystem::path& path) {
   RETORT_TRY(const std::shared_ptr<const Checkpoint> file, open_safetensors(path));
   std::vector<Session::Values> out;
   for (;;) {
@@ -61,4 +61,28 @@ Result<std::vector<Session::Values>> read_value_sets(Session& session, const std
   return out;
 }
 
-}  // namespace retort::cli
+Result<std::vector<std::vector<std::int64_t>>> read_labels(const std::filesystem::path& path, std::size_t sets) {
+  RETORT_TRY(const std::shared_ptr<const Checkpoint> file, open_safetensors(path));
+  std::vector<std::vector<std::int64_t>> out;
+  for (std::size_t set = 0; set < sets; ++set) {
+    const TensorEntry* entry = file->find(std::to_string(set) + "/label");
+    if (entry == nullptr && sets == 1) entry = file->find("label");
+    if (entry == nullptr) return std::vector<std::vector<std::int64_t>>();
+    if (entry->type != TensorType::kI64 && entry->type != TensorType::kI32)
+      return Error{.code = ErrorCode::kBadShape, .file = path.string(), .place = entry->name, .expected = "I64 or I32", .found = std::string(kernels::traits(entry->type).name)};
+    const std::size_t size = entry->type == TensorType::kI64 ? sizeof(std::int64_t) : sizeof(std::int32_t);
+    std::vector<std::int64_t>& labels = out.emplace_back(entry->data.size() / size);
+    for (std::size_t i = 0; i < labels.size(); ++i) {
+      std::int32_t narrow = 0;
+      if (size == sizeof narrow) {
+        std::memcpy(&narrow, entry->data.data() + i * size, size);
+        labels[i] = narrow;
+      } else {
+        std::memcpy(&labels[i], entry->data.data() + i * size, size);
+      }
+    }
+  }
+  return out;
+}
+
+}  // namespace retort::onnx

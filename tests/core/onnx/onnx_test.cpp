@@ -7,6 +7,7 @@
 
 #include "core/base/error_text.h"
 #include "core/formats/checkpoint.h"
+#include "core/onnx/compare.h"
 #include "core/onnx/quantize.h"
 #include "core/onnx/session.h"
 #include "format_files.h"
@@ -256,6 +257,62 @@ class OnnxTest : public QObject {
         QVERIFY2(!tensor.name.starts_with("w") || tensor.type == ElementType::kInt8 || tensor.shape.size() <= 1 || tensor.elements() <= 16, tensor.name.c_str());
       QVERIFY(problems_of(**written).empty());
     }
+  }
+
+  // A graph, its INT8 and its mix on the same inputs, with right answers beside them.
+  void compares_graphs() {
+    const Scratch scratch;
+    const auto path = kFolder / "cases/net-cnn.onnx";
+    const auto file = open_onnx(path);
+    QVERIFY(file.ok());
+    const TensorEntry* x = references_->find("net-cnn/in/x");
+    const TensorEntry* y = references_->find("net-cnn/out/y");
+    QVERIFY(x && y && y->shape.size() == 2);
+    // The right answers are those of the graph itself, but for one row.
+    const auto rows = static_cast<std::size_t>(y->shape[0]), classes = static_cast<std::size_t>(y->shape[1]);
+    std::vector<float> values(rows * classes);
+    std::memcpy(values.data(), y->data.data(), y->data.size());
+    std::vector<std::int64_t> labels;
+    for (std::size_t row = 0; row < rows; ++row) {
+      const auto first = values.begin() + static_cast<std::ptrdiff_t>(row * classes);
+      labels.push_back(std::max_element(first, first + static_cast<std::ptrdiff_t>(classes)) - first);
+    }
+    labels.front() = (labels.front() + 1) % static_cast<std::int64_t>(classes);
+    const auto tensor = [](std::string name, std::vector<std::int64_t> shape, TensorType type, std::span<const std::byte> data) {
+      return TensorToWrite{std::move(name), std::move(shape), type, [data]() -> Result<std::span<const std::byte>> { return data; }};
+    };
+    const auto label_bytes = std::as_bytes(std::span(labels));
+    const std::vector sets = {tensor("0/x", x->shape, TensorType::kF32, x->data), tensor("0/label", {y->shape[0]}, TensorType::kI64, label_bytes),
+                              tensor("1/x", x->shape, TensorType::kF32, x->data), tensor("1/label", {y->shape[0]}, TensorType::kI64, label_bytes)};
+    QVERIFY(write_safetensors(scratch / "data.safetensors", sets, {}).ok());
+    auto made = make_int8_variants(path, scratch / "data.safetensors", scratch.root(), {.most_error = 1e-9, .most_f32 = 0.9}, {.threads = 1}, {});
+    QVERIFY2(made.ok(), made.ok() ? "" : error_text(made.error()).c_str());
+    QCOMPARE(made->graphs.size(), std::size_t{3});
+    QVERIFY(std::filesystem::exists(scratch / "net-cnn.int8.onnx") && std::filesystem::exists(scratch / "net-cnn.mixed.onnx"));
+    made->graphs.push_back({"itself", *file});
+    const auto compared = compare_graphs(made->graphs, scratch / "data.safetensors", 3, {.threads = 1}, {});
+    QVERIFY2(compared.ok(), compared.ok() ? "" : error_text(compared.error()).c_str());
+    const GraphFigures &plain = compared->at(0), &int8 = compared->at(1), &mixed = compared->at(2), &itself = compared->at(3);
+    for (const GraphFigures& figures : *compared) {
+      QCOMPARE(figures.seconds.size(), std::size_t{6});
+      QVERIFY(std::is_sorted(figures.seconds.begin(), figures.seconds.end()) && figures.value_bytes > 0);
+      QVERIFY(figures.answers && figures.answers->output == "y" && figures.answers->right.size() == 2 * rows);
+    }
+    QVERIFY(plain.outputs.empty() && !plain.quantized && !plain.answers->against);
+    QVERIFY(int8.quantized && mixed.quantized && int8.weight_bytes < mixed.weight_bytes && mixed.weight_bytes < plain.weight_bytes);
+    QCOMPARE(plain.answers->accuracy.value, static_cast<double>(rows - 1) / static_cast<double>(rows));
+    QVERIFY(plain.answers->accuracy.low < plain.answers->accuracy.value && plain.answers->accuracy.high > plain.answers->accuracy.value);
+    QVERIFY(int8.outputs.at(0).relative_rms() > mixed.outputs.at(0).relative_rms() && mixed.outputs.at(0).relative_rms() > 0);
+    QCOMPARE(itself.outputs.at(0).relative_worst(), 0.0);
+    QCOMPARE(itself.outputs.at(0).same(), static_cast<std::int64_t>(2 * rows));
+    QVERIFY(itself.answers->against && !itself.answers->against->better && !itself.answers->against->worse);
+    // Labels that no output has rows for.
+    const std::vector wrong = {sets[0], tensor("0/label", {1}, TensorType::kI64, label_bytes.first(8))};
+    QVERIFY(write_safetensors(scratch / "wrong.safetensors", wrong, {}).ok());
+    if (rows > 1) QCOMPARE(compare_graphs(made->graphs, scratch / "wrong.safetensors", 1, {.threads = 1}, {}).error().code, ErrorCode::kBadShape);
+    JobContext stopped;
+    stopped.stop();
+    QCOMPARE(compare_graphs(made->graphs, scratch / "data.safetensors", 1, {.threads = 1}, stopped).error().code, ErrorCode::kCanceled);
   }
 
   void ranges_leave_out_what_costs_more_than_it_is_worth() {
