@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <random>
 
 #include <fmt/format.h>
 
@@ -124,6 +125,20 @@ Result<void> Objective::plan_teachers(std::span<const Teacher> teachers, std::sp
   return {};
 }
 
+// Learned with the student, and left behind when it is written. Begins with random rows that keep the length of a state in the
+// mean: a stage that goes on from another finds it as that one left it.
+Result<std::size_t> Objective::projection(std::int32_t layer, std::int64_t in, std::int64_t out) {
+  const std::string name = fmt::format("projection.{}", layer);
+  for (std::size_t id = 0; id < parameters_.size(); ++id)
+    if (parameters_[id].name == name) return id;
+  RETORT_TRY(const std::size_t id, parameters_.add(name, {out, in}));
+  std::mt19937 random(static_cast<std::uint32_t>(layer) + 1);
+  const double bound = std::sqrt(3.0 / static_cast<double>(in));
+  for (std::size_t i = 0; i < parameters_[id].elements; ++i)
+    parameters_[id].value()[i] = static_cast<float>(bound * (2 * static_cast<double>(random()) / 4294967295.0 - 1));
+  return id;
+}
+
 Result<Objective::Feature> Objective::layer_feature(Kind kind, const Model& teacher, std::int32_t mine, std::int32_t theirs) {
   const LayerValues a = values_of(student_.graph, mine), b = values_of(teacher.graph, theirs);
   Feature feature{.kind = kind, .mine = {0, 0}, .theirs = {0, 0}};
@@ -131,7 +146,9 @@ Result<Objective::Feature> Objective::layer_feature(Kind kind, const Model& teac
     feature.mine[0] = place(my_outputs_, a.last);
     feature.theirs[0] = place(their_outputs_, b.last);
     const std::int64_t in = student_.graph.widths[static_cast<std::size_t>(a.last)], out = teacher.graph.widths[static_cast<std::size_t>(b.last)];
-    if (kind == Kind::kHidden && in != out) return unlike("loss.hidden: the width of hidden states", in, out);
+    if (kind == Kind::kHidden && in != out) {
+      RETORT_TRY(feature.projection, projection(mine, in, out));
+    }
     return feature;
   }
   if (!a.attention || !b.attention)
@@ -275,6 +292,27 @@ double Objective::relation_feature(const Feature& f, const Batch& batch, double 
   return loss;
 }
 
+// States as they are or, of another width, projected to the teacher's.
+double Objective::hidden_feature(const Feature& f, double scale, std::span<float> gradient, bool train) {
+  const std::span<const float> mine = session_->value(f.mine[0]), theirs = teachers_->state(f.theirs[0]);
+  const auto compare = [&](std::span<const float> states, std::int64_t width, std::span<float> slope) {
+    double loss = 0;
+    if (mix_.hidden_mse != 0) loss += hidden_mse(states, theirs, width, {}, scale * mix_.hidden_mse, slope);
+    if (mix_.hidden_cosine != 0) loss += hidden_cosine(states, theirs, width, {}, scale * mix_.hidden_cosine, slope);
+    return loss;
+  };
+  if (f.projection == SIZE_MAX) return compare(mine, student_.graph.widths[static_cast<std::size_t>(my_outputs_[f.mine[0]])], gradient);
+  Parameter& parameter = parameters_[f.projection];
+  Projection p{.in = parameter.shape[1], .out = parameter.shape[0], .weight = {parameter.data, parameter.elements}, .bias = {}, .weight_gradient = {}, .bias_gradient = {}};
+  std::vector<float> projected(theirs.size()), slope(theirs.size(), 0.0f);
+  project(p, mine, projected);
+  const double loss = compare(projected, p.out, slope);
+  if (!train) return loss;
+  if (parameter.trainable) p.weight_gradient = {parameter.added_gradient(), parameter.elements};
+  project_backward(p, mine, slope, gradient);
+  return loss;
+}
+
 Result<double> Objective::feature_loss(const Feature& f, const Batch& batch, bool train, double scale) {
   // Losses of the losses' own functions carry the factor; it is taken out of what is reported.
   std::vector<float> unused;
@@ -287,11 +325,7 @@ Result<double> Objective::feature_loss(const Feature& f, const Batch& batch, boo
   double loss = 0;
   const std::span<const float> mine = session_->value(f.mine[0]), theirs = teachers_->state(f.theirs[0]);
   const std::int64_t width = static_cast<std::int64_t>(mine.size()) / batch.tokens();
-  if (f.kind == Kind::kHidden) {
-    if (mix_.hidden_mse != 0) loss += hidden_mse(mine, theirs, width, {}, scale * mix_.hidden_mse / parts, gradient(f.mine[0]));
-    if (mix_.hidden_cosine != 0) loss += hidden_cosine(mine, theirs, width, {}, scale * mix_.hidden_cosine / parts, gradient(f.mine[0]));
-    return loss / scale;
-  }
+  if (f.kind == Kind::kHidden) return hidden_feature(f, scale / parts, gradient(f.mine[0]), train) / scale;
   if (f.kind != Kind::kExamples) return relation_feature(f, batch, scale * (f.kind == Kind::kValues ? mix_.values : mix_.attention / parts), train) / scale;
   // Between examples: the state of each sequence's last token (a decoder) or first (a classifier).
   const std::int64_t their_width = static_cast<std::int64_t>(theirs.size()) / batch.tokens();

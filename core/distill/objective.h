@@ -61,7 +61,7 @@ class Objective {
     std::size_t mine[2], theirs[2];
     std::int64_t my_heads = 1, their_heads = 1, my_kv_heads = 1, their_kv_heads = 1;
     bool causal = false;
-    std::size_t projection = SIZE_MAX;   // parameter numbers: weight, then bias
+    std::size_t projection = SIZE_MAX;   // number of the parameter that makes the student's width the teacher's; SIZE_MAX: none
   };
 
   Objective(const Model& student, Parameters& parameters, const LossMix& mix, kernels::ThreadPool& pool)
@@ -74,6 +74,8 @@ class Objective {
   Result<void> plan_teachers(std::span<const Teacher> teachers, std::span<const std::int64_t> kept, AnswerCache* rows);
   void take_rows(std::span<const TrainingExample* const> examples, BatchLoss& out);
   Result<double> feature_loss(const Feature& feature, const Batch& batch, bool train, double scale);
+  Result<std::size_t> projection(std::int32_t layer, std::int64_t in, std::int64_t out);
+  double hidden_feature(const Feature& feature, double scale, std::span<float> gradient, bool train);
   double relation_feature(const Feature& feature, const Batch& batch, double factor, bool train);
 
   const Model& student_;

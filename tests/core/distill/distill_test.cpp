@@ -2,6 +2,7 @@
 #include <QTemporaryDir>
 
 #include <fstream>
+#include <numeric>
 
 #include <nlohmann/json.hpp>
 
@@ -112,6 +113,46 @@ class DistillTest : public QObject {
                    .hidden_mse = 1, .hidden_cosine = 0.5, .attention = 0.5, .values = 0.5, .rkd_distance = 1, .rkd_angle = 1};
     const DistillReport report = must(distill::distill(recipe, path("mixture"), 2, {}));
     QVERIFY(report.outcome.after && report.outcome.after->features > 0);
+  }
+
+  // A narrower student's states are compared through a projection that learns beside it: gradients of both against
+  // differences, less distance after training, and nothing of it in the file.
+  void states_of_another_width() {
+    DistillRecipe recipe = tiny_recipe();
+    recipe.student.hidden = 16;
+    recipe.loss = {.logits = {.cross_entropy = 0, .forward_kl = 1, .temperature = 1}, .hidden_mse = 1, .hidden_cosine = 1};
+    recipe.training.steps = 30;
+    const DistillReport report = must(distill::distill(recipe, path("narrow"), 2, {}));
+    QVERIFY(report.outcome.before && report.outcome.after && report.outcome.after->features < report.outcome.before->features);
+    const Model student = must(open_model(path("narrow"))), teacher = must(open_model(path("teacher")));
+    QCOMPARE(student.config.hidden, std::int64_t{16});
+    kernels::ThreadPool pool(1);
+    Parameters mine = must(Parameters::from_model(student, false, pool)), theirs = must(Parameters::from_model(teacher, true, pool));
+    const distill::Teacher teachers[] = {{.model = &teacher, .parameters = &theirs}};
+    std::vector<std::int64_t> kept(static_cast<std::size_t>(student.config.layers));
+    std::iota(kept.begin(), kept.end(), std::int64_t{0});
+    LossMix mix = recipe.loss;
+    mix.logits = {.cross_entropy = 0, .forward_kl = 0.001, .temperature = 1};
+    const std::size_t graphs = mine.size();
+    auto objective = must(Objective::make(student, mine, teachers, kept, mix, false, pool));
+    QCOMPARE(mine.size(), graphs + kept.size());
+    must(mine.make_gradients());
+    const TrainingExample example{.ids = {3, 9, 4, 20, 7, 12}};
+    const std::vector<const TrainingExample*> batch = {&example};
+    must(objective->run(batch, true, 1, {}));
+    for (const std::size_t id : {graphs, mine.size() - 1, static_cast<std::size_t>(student.find_weight("blk.0.ffn_down.weight"))}) {
+      Parameter& parameter = mine[id];
+      for (std::size_t i = 0; i < parameter.elements; i += parameter.elements / 5 + 1) {
+        const float at = parameter.value()[i], step = 1e-2f;
+        parameter.value()[i] = at + step;
+        const double up = must(objective->run(batch, false, 1, {})).loss;
+        parameter.value()[i] = at - step;
+        const double down = must(objective->run(batch, false, 1, {})).loss;
+        parameter.value()[i] = at;
+        const double slope = (up - down) / (2 * static_cast<double>(step));
+        QVERIFY(near(static_cast<double>(parameter.gradients()[i]), slope, 2e-2 * std::abs(slope) + 2e-4, parameter.name.c_str()));
+      }
+    }
   }
 
   // A rate far too high: the loss becomes no number or rises away; either way it is named, and what was saved stays.
