@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "core/distill/bench_teachers.h"
+#include "core/distill/choose_codes.h"
 #include "core/distill/classifier_head.h"
 #include "core/distill/student_importance.h"
 #include "core/distill/student_shape.h"
@@ -118,7 +119,7 @@ class Chain {
     const TrainStage& stage = recipe_.stages[index];
     StageReport result{.kind = stage.kind, .level = stage.level};
     if (stage.kind == StageKind::kQat || stage.kind == StageKind::kQuantize) RETORT_CHECK(pack(stage));
-    if (stage.kind == StageKind::kRepair) RETORT_CHECK(bench_.packed->hold_codes(bench_.student_parameters));
+    if (stage.kind == StageKind::kRepair) RETORT_CHECK(hold(stage));
     if (index == 0 || recipe_.stages[index - 1].kind == StageKind::kProbe) train_head_alone(stage.kind == StageKind::kProbe);
     RETORT_CHECK(make_objective());
     RETORT_TRY(const Digest key, run_key(recipe_, index, bench_, report_.kept));
@@ -179,6 +180,14 @@ class Chain {
       bench_.objective->use_policy(bench_.policy.get());
     }
     return {};
+  }
+
+  Result<void> hold(const TrainStage& stage) {
+    if (stage.new_codes > 0) {
+      const CodeChoice choice{.tokens = stage.new_codes, .seed = recipe_.training.seed};
+      RETORT_CHECK(choose_codes(bench_.student, bench_.student_parameters, *bench_.packed, bench_.data.train, choice, *bench_.pool, job_));
+    }
+    return bench_.packed->hold_codes(bench_.student_parameters);
   }
 
   Result<void> pack(const TrainStage& stage) {

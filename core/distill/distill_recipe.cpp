@@ -150,6 +150,9 @@ Result<void> read_stage_key(const std::string& place, const std::string& name, c
   } else if (name == "embedding_bits") {
     if (!value.is_number_integer() || !in(0, 8)) return bad(place, "a whole number from 0 to 8", found);
     stage.embedding_bits = value.get<std::int64_t>();
+  } else if (name == "new_codes") {
+    if (!value.is_number_integer() || !in(0, 1e9)) return bad(place, "a whole number of tokens (0: codes stay)", found);
+    stage.new_codes = value.get<std::int64_t>();
   } else if (name == "steps") {
     if (!value.is_number_integer() || !in(1, 1e9)) return bad(place, "a whole number from 1", found);
     stage.steps = value.get<std::int64_t>();
@@ -160,7 +163,7 @@ Result<void> read_stage_key(const std::string& place, const std::string& name, c
     if (!in(1e-12, 10)) return bad(place, "a number above 0, at most 10", found);
     stage.rate = value.get<double>();
   } else {
-    return bad(place, "one of kind, level, importance, group, embedding_bits, learned_scales, activations, steps, epochs, rate", "an unknown key");
+    return bad(place, "one of kind, level, importance, group, embedding_bits, learned_scales, activations, new_codes, steps, epochs, rate", "an unknown key");
   }
   return {};
 }
@@ -189,6 +192,7 @@ Key stage_list() {
       if (stage.embedding_bits > 0) item["embedding_bits"] = stage.embedding_bits;
       if (stage.activations) item["activations"] = "INT8";
       if (stage.learned_scales) item["learned_scales"] = true;
+      if (stage.new_codes > 0) item["new_codes"] = stage.new_codes;
       if (stage.steps > 0) item["steps"] = stage.steps;
       if (stage.epochs > 0) item["epochs"] = stage.epochs;
       if (stage.rate > 0) item["rate"] = stage.rate;
@@ -217,6 +221,7 @@ Result<void> check_grid_keys(const std::string& place, const TrainStage& stage) 
 // distill first if at all, then one qat or quantize, then one repair.
 Result<void> check_stages(const std::vector<TrainStage>& stages) {
   bool packed = false, repaired = false;
+  std::string packed_as;
   for (std::size_t i = 0; i < stages.size(); ++i) {
     const TrainStage& stage = stages[i];
     const std::string place = fmt::format("stages[{}]", i);
@@ -237,8 +242,11 @@ Result<void> check_stages(const std::vector<TrainStage>& stages) {
     if (stage.kind == StageKind::kProbe && i > 0) return bad(place + ".kind", "probe as the first stage only", "a later one");
     if (stage.kind == StageKind::kDistill && i > 0 && stages[i - 1].kind != StageKind::kProbe) return bad(place + ".kind", "distill as the first stage only", "a later one");
     if (packs && (packed || repaired)) return bad(place + ".kind", "one qat or quantize", "a second");
+    if (stage.new_codes > 0 && (stage.kind != StageKind::kRepair || (packed && !find_level(packed_as)) || packed_as == "INT8"))
+      return bad(place + ".new_codes", "repair after a level of GGUF", std::string(stage_name(stage.kind)) + (packed_as.empty() ? "" : " after " + packed_as));
     if (stage.kind == StageKind::kRepair && (!packed || repaired)) return bad(place + ".kind", "one repair, after qat or quantize", repaired ? "a second" : "one before");
     packed = packed || packs;
+    if (packs) packed_as = stage.level;
     repaired = repaired || stage.kind == StageKind::kRepair;
   }
   return {};

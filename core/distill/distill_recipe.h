@@ -81,7 +81,8 @@ struct TeacherChoice {
 };
 
 // distill: all weights train. qat: all weights train as the level rounds them (gradients go straight through). quantize: the
-// level rounds them. repair: codes stay; scales, norms and biases train, so the file keeps its size.
+// level rounds them. repair: scales, norms and biases train; codes stay or are chosen
+// anew before, so the file keeps its size.
 // probe: a new head's weights alone, before distill trains all.
 enum class StageKind : std::uint8_t { kDistill, kQat, kQuantize, kRepair, kProbe };
 std::string_view stage_name(StageKind kind) noexcept;   // "distill"
@@ -94,6 +95,7 @@ struct TrainStage {
   std::int64_t embedding_bits = 0;           // of levels for folders: tables that are looked up as integers too; 0: F16
   bool activations = false;                  // of qat and repair with INT8: what packed linears read is rounded to 8 bits too
   bool learned_scales = false;               // of qat with a grid: scales train beside the weights
+  std::int64_t new_codes = 0;                // of repair: codes are chosen anew first, by so many tokens of the text; 0: they stay
   std::int64_t steps = 0;                    // instead of the recipe's; 0: those
   double epochs = 0, rate = 0;
 };

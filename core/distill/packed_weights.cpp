@@ -190,7 +190,14 @@ Result<void> PackedWeights::hold(Packed& weight, Parameters& parameters) {
 
 Result<void> PackedWeights::hold_codes(Parameters& parameters) {
   held_ = true;
+  const auto eight = [](const Packed& weight) { return weight.type == TensorType::kQ8_0 && !weight.grid; };
+  const bool all_eight = std::all_of(list_.begin(), list_.end(), eight);
   for (Packed& weight : list_) {
+    if (eight(weight) && !all_eight) {   // beside weights of fewer bits: nothing to win there, and the table costs most of the time
+      parameters[static_cast<std::size_t>(weight.id)].trainable = false;
+      weight.factors = kNone;
+      continue;
+    }
     if (learning_ && weight.factors != kNone) parameters[weight.factors].trainable = false;   // the steps stay as they were learned
     if (weight.grid && weight.grid->scale == GridScale::kExponent) {   // no factor near 1 changes a power of two
       parameters[static_cast<std::size_t>(weight.id)].trainable = false;
@@ -324,6 +331,28 @@ Result<void> PackedWeights::after_step(Parameters& parameters, const JobContext&
   for (Packed& weight : list_)
     if (weight.factors != kNone) scale(weight, parameters);
   return {};
+}
+
+PackedWeights::Blocks PackedWeights::blocks_of(WeightId id) noexcept {
+  const auto found = places_.find(id);
+  if (found == places_.end() || list_[found->second].grid) return {};
+  Packed& weight = list_[found->second];
+  return {code_layout(weight.type), weight.rows, weight.blocks};
+}
+
+void PackedWeights::codes_changed(WeightId id) {
+  const Packed& weight = list_[places_.at(id)];
+  const std::size_t bytes = row_bytes(weight.type, static_cast<std::size_t>(weight.columns));
+  for_tiles(*pool_, weight.rows, weight.columns, [&](std::int64_t first, std::int64_t rows) {
+    decode(weight, first, rows, weight.blocks.data() + static_cast<std::size_t>(first) * bytes, weight.decoded.as<float>() + first * weight.columns);
+  });
+}
+
+void PackedWeights::compute_with(Parameters& parameters, bool packed) const noexcept {
+  for (const Packed& weight : list_) {
+    Parameter& parameter = parameters[static_cast<std::size_t>(weight.id)];
+    parameter.data = packed ? weight.decoded.as<float>() : parameter.value();
+  }
 }
 
 const WeightHandle* PackedWeights::handle(WeightId id) const noexcept {

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "core/distill/code_layout.h"
 #include "core/distill/packed_forms.h"
 #include "core/distill/parameters.h"
 #include "core/quantize/importance.h"
@@ -40,6 +41,19 @@ class PackedWeights {
   Result<void> learn_scales(Parameters& parameters);
   // From now on only factors of scales, norms and biases train. After round(). Errors: kOutOfMemory.
   Result<void> hold_codes(Parameters& parameters);
+
+  // Codes that are chosen elsewhere (choose_codes.h): where they lie (`layout` is null where they can't be chosen one by one),
+  // and that they changed. After round(), before hold_codes().
+  struct Blocks {
+    const CodeLayout* layout = nullptr;
+    std::int64_t rows = 0;
+    std::span<std::byte> data{};
+  };
+  Blocks blocks_of(WeightId id) noexcept;
+  Blocks blocks_of(WeightId id) const noexcept { return const_cast<PackedWeights*>(this)->blocks_of(id); }
+  void codes_changed(WeightId id);
+  // What is computed with: the decoded blocks, or the masters as if nothing were packed.
+  void compute_with(Parameters& parameters, bool packed) const noexcept;
 
   // What a trainer calls: the factors' gradients from the weights', before a step; the decoded blocks, after one.
   void before_step(Parameters& parameters) const;
