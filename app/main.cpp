@@ -9,6 +9,7 @@
 
 #include "app/cli/list.h"
 #include "core/base/version.h"
+#include "core/model/device_backend.h"
 
 namespace {
 
@@ -32,6 +33,7 @@ int open_window() {
 
 int main(int argc, char** argv) {
   if (argc == 1) return open_window();
+  retort::permit_devices();   // the window, a program of its own, never loads a driver
   retort::cli::Context context;
   running_job = &context.job;
   std::signal(SIGINT, stop_running_job);

@@ -172,7 +172,11 @@ void MainWindow::connectServices() {
   connect(m_top, &TopBar::paletteWanted, this, &MainWindow::openPalette);
   connect(m_top, &TopBar::inspectorWanted, this, [this] { m_actions->action(QStringLiteral("view.inspector"))->trigger(); });
   connect(m_top, &TopBar::hardwareWanted, this, [this] {
-    if (!m_hardware) m_hardware = new HardwarePopup(m_study.api(), this);
+    if (!m_hardware) {
+      m_hardware = new HardwarePopup(m_study.api(), this);
+      connect(m_hardware, &HardwarePopup::deviceChosen, &m_study, [this](const QString& device) { m_study.setDevice(device.toStdString()); });
+    }
+    m_hardware->setStudy(m_study.snapshot());
     m_hardware->openBelow(m_top->deviceButton());
   });
   connect(m_top, &TopBar::jobsWanted, this, [this] {

@@ -78,7 +78,7 @@ void add_json(CLI::App& command, CommonOptions& options) {
 
 void add_compute(CLI::App& command, CommonOptions& options) {
   command.add_option("--threads", options.threads, "Threads; 0 takes all cores")->check(CLI::Range(0, 1024));
-  command.add_option("--backend", options.backend, "cpu or reference");
+  command.add_option("--backend", options.backend, "cpu, reference, or cuda or cuda:N for a GPU");
   command.add_option("--activations", options.activations, "f32, q8 or recipe")
       ->check(CLI::IsMember({"f32", "q8", "recipe"}));
 }

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "app/cli/list.h"
+#include "core/measure/device_list.h"
 #include "core/measure/hardware.h"
 #include "kernels/dispatch/ops.h"
 
@@ -15,9 +16,18 @@ struct Options {
   bool no_measure = false;
 };
 
+void print_gpus(const DeviceList& gpus) {
+  if (gpus.devices.empty()) fmt::print("GPU         none: {}\n", gpus.reason);
+  for (const DeviceDescription& gpu : gpus.devices)
+    fmt::print("GPU         {} · {} · compute capability {} · {}{}\n", gpu.backend, gpu.name, gpu.compute, human_bytes(gpu.memory_bytes),
+               gpu.reason.empty() ? "" : " · not used: " + gpu.reason);
+  if (!gpus.plugin.empty()) fmt::print("Plug-in     {}{}\n", gpus.plugin, gpus.driver.empty() ? "" : " · driver " + gpus.driver);
+}
+
 Result<void> devices(const Options& options) {
   const Hardware hardware = describe_hardware();
   MachineLimits limits;
+  const DeviceList gpus = list_devices();
   if (!options.no_measure) limits = measure_limits(options.common.threads);
   std::vector<kernels::KernelReport> reports;
   kernels::report_kernels(
@@ -29,8 +39,8 @@ Result<void> devices(const Options& options) {
   if (options.common.json) {
     nlohmann::json out = {{"processor", hardware.processor}, {"features", hardware.features},
                           {"cores", hardware.cores}, {"memory_bytes", hardware.memory_bytes},
-                          {"system", hardware.system}, {"gpus", nlohmann::json::array()},
-                          {"gpu_reason", hardware.gpu_reason}};
+                          {"system", hardware.system}};
+    out.update(nlohmann::json::parse(devices_to_json(gpus)));
     for (const auto& report : reports)
       out["kernels"].push_back({{"operation", report.operation}, {"kernel", report.kernel},
                                 {"chosen", report.chosen}, {"reason", report.reason}});
@@ -40,9 +50,10 @@ Result<void> devices(const Options& options) {
     fmt::print("{}\n", out.dump(2));
     return {};
   }
-  fmt::print("Processor   {}\nFeatures    {}\nCores       {}\nMemory      {} ({} free)\nSystem      {}\nGPU         {}\n",
+  fmt::print("Processor   {}\nFeatures    {}\nCores       {}\nMemory      {} ({} free)\nSystem      {}\n",
              hardware.processor, hardware.features, hardware.cores, human_bytes(hardware.memory_bytes),
-             human_bytes(hardware.free_memory_bytes), hardware.system, hardware.gpu_reason);
+             human_bytes(hardware.free_memory_bytes), hardware.system);
+  print_gpus(gpus);
   if (!options.no_measure)
     fmt::print("Measured    {:.1f} GB/s read from memory, {:.0f} GFLOP/s f32\n", limits.read_bytes_per_second / 1e9,
                limits.f32_operations_per_second / 1e9);

@@ -12,6 +12,7 @@
 #include "app/cli/onnx.h"
 #include "core/formats/writers.h"
 #include "core/model/backend.h"
+#include "core/model/device_backend.h"
 #include "core/model/encoder_input.h"
 #include "core/study/study.h"
 
@@ -193,7 +194,7 @@ Result<void> run(const Options& options, Context& context) {
   RunOptions wanted;
   wanted.activations = options.common.activations == "q8" ? kernels::Activations::kQ8 : kernels::Activations::kF32;
   wanted.context = ids.length;
-  wanted.cache_f16 = false;
+  wanted.cache_f16 = names_device(options.common.backend);   // what devices keep
   RETORT_TRY(const auto session, backend->compile(model, wanted));
   const HeadKind head = model->graph.head;
   const auto computed = [&]() -> Result<Outputs> {

@@ -96,6 +96,7 @@ Result<void> create(const Options& options, Context& context) {
     for (const auto& [path, role] : data) RETORT_CHECK(study->add_data(path, role, {}, context.job));
     RETORT_CHECK(study->set_context(options.context));
     RETORT_CHECK(study->set_threads(options.common.threads));
+    RETORT_CHECK(study->set_device(options.common.backend));
     RETORT_TRY(const std::vector<Recipe> recipes, recipes_of(options, *study->snapshot().source, calibration));
     for (const Recipe& recipe : recipes) {
       RETORT_TRY([[maybe_unused]] const auto id, study->add_candidate(recipe));
@@ -126,6 +127,7 @@ Result<void> all_candidates_done(const std::string& file, const StudySnapshot& s
 
 Result<void> run(const Options& options, Context& context) {
   RETORT_TRY(const auto study, Study::open(options.study));
+  if (!options.common.backend.empty()) RETORT_CHECK(study->set_device(options.common.backend));
   const RunEstimate estimate = estimate_run(*study);
   fmt::print(stderr, "About {:.0f} to {:.0f} s; {} of memory ({} free); {} of disk ({} free)\n", estimate.seconds_low, estimate.seconds_high,
              human_bytes(estimate.memory_bytes), human_bytes(estimate.free_memory_bytes), human_bytes(estimate.disk_bytes), human_bytes(estimate.free_disk_bytes));
@@ -183,10 +185,16 @@ Result<void> export_candidate(const Options& options, Context& context) {
   return {};
 }
 
+void add_device(CLI::App& command, Options& options) {
+  command.add_option("--backend", options.common.backend,
+                     "cuda or cuda:N: measures speed and memory on this GPU too, beside the processor; cpu: no longer");
+}
+
 }  // namespace
 
 void add_study(CLI::App& app, Context& context) {
   auto options = std::make_shared<Options>();
+  options->common.backend.clear();   // not said: as the study has it
   CLI::App* command = app.add_subcommand("study", "The whole job from a study file: new, run, show, report, export");
   command->require_subcommand(1);
   const auto add = [&](const char* name, const char* help, Result<void> (*action)(const Options&, Context&)) {
@@ -197,6 +205,7 @@ void add_study(CLI::App& app, Context& context) {
   };
   CLI::App* made = add("new", "Make a study of a model and data", create);
   made->add_option("--model", options->model, "GGUF file or Hugging Face folder")->required();
+  add_device(*made, *options);
   made->add_option("--data", options->data, "F or F:role; calibration, training or evaluation (the default)");
   made->add_option("--levels", options->levels, "Only these presets, separated by commas")->delimiter(',');
   made->add_option("--recipe", options->recipes, "A recipe as JSON, instead of or beside --levels");
@@ -204,6 +213,7 @@ void add_study(CLI::App& app, Context& context) {
   made->add_option("--context", options->context, "Tokens per chunk of text");
   made->add_option("--threads", options->common.threads, "Threads; 0 takes all cores")->check(CLI::Range(0, 1024));
   CLI::App* ran = add("run", "Do everything that is missing; goes on where it was stopped", run);
+  add_device(*ran, *options);
   ran->add_flag("--estimate", options->only_estimate, "Only say how long and how much it will take");
   add_json(*ran, options->common);
   add_json(*add("show", "Figures and recommendation", show), options->common);

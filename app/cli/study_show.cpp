@@ -25,6 +25,11 @@ Json measurements_json(const CandidateInfo& candidate) {
     bench.erase("token_seconds");
     out["bench"] = std::move(bench);
   }
+  if (candidate.device_bench) {
+    Json bench = Json::parse(bench_to_json(*candidate.device_bench));
+    bench.erase("token_seconds");
+    out["device_bench"] = std::move(bench);
+  }
   return out;
 }
 
@@ -55,7 +60,8 @@ Json candidate_json(const CandidateInfo& candidate) {
   out["fallbacks"] = Json::array();
   for (const auto& [tensor, text] : candidate.fallbacks) out["fallbacks"].push_back({{"tensor", tensor}, {"what", text}});
   Json figures = Json::object();
-  for (const char* name : {"kld_mean", "perplexity", "top1_agreement", "accuracy", "macro_f1", "decode", "prefill", "time_to_first_token", "p50", "p95", "p99", "peak_memory"})
+  for (const char* name : {"kld_mean", "perplexity", "top1_agreement", "accuracy", "macro_f1", "decode", "prefill", "time_to_first_token", "p50", "p95", "p99", "peak_memory",
+                           "device_decode", "device_prefill", "device_time_to_first_token", "device_p50", "device_p95", "device_p99", "device_memory", "device_energy"})
     if (const auto figure = candidate.figure(name)) figures[name] = figure_json(*figure);
   out["figures"] = std::move(figures);
   for (const StageInfo& stage : candidate.stages) out["stages"].push_back(stage_json(stage));
@@ -105,10 +111,23 @@ void print_stages(const CandidateInfo& candidate, std::span<const Column> column
   }
 }
 
+// The same candidate on the study's device.
+void print_device(const CandidateInfo& candidate) {
+  if (!candidate.device_bench) return;
+  const BenchResult& bench = *candidate.device_bench;
+  std::string line = fmt::format("    on {}: ", bench.backend);
+  if (bench.encoder()) line += fmt::format("{:.2f} ms a text, {:.0f} tokens/s of many", 1000 * bench.p50, bench.prefill_tokens_per_second);
+  else line += fmt::format("first token {:.1f} ms, prefill {:.0f} tokens/s, decode {:.1f} tokens/s", 1000 * bench.time_to_first_token_seconds,
+                           bench.prefill_tokens_per_second, bench.decode_tokens_per_second);
+  line += fmt::format(", {} on it", human_bytes(bench.memory.total()));
+  if (bench.joules_per_token > 0) line += fmt::format(", {:.3f} J a token", bench.joules_per_token);
+  fmt::print("{}\n", line);
+}
+
 }  // namespace
 
 std::string study_as_json(const StudySnapshot& snapshot) {
-  Json out = {{"study", snapshot.path.string()}, {"device", snapshot.device}, {"context", snapshot.context}};
+  Json out = {{"study", snapshot.path.string()}, {"device", snapshot.device}, {"second_device", snapshot.second_device}, {"context", snapshot.context}};
   if (snapshot.source)
     out["source"] = {{"path", snapshot.source->path.string()}, {"name", snapshot.source->name}, {"bytes", snapshot.source->bytes},
                      {"digest", snapshot.source->digest.hex()}, {"quantized", snapshot.source->quantized ? Json(*snapshot.source->quantized) : Json()}};
@@ -146,6 +165,7 @@ void print_study(const StudySnapshot& snapshot) {
     fmt::print("{} {:<{}}", chosen ? "*" : " ", candidate.name, width);
     for (const Column& column : columns) fmt::print(" {:>{}}", shown(candidate, column.figure, column.scale, column.format), column.width);
     fmt::print("{}\n", candidate.chosen ? "" : "  (not chosen)");
+    print_device(candidate);
     print_stages(candidate, columns, width);
     if (!candidate.failure.empty()) fmt::print("    failed: {}\n", candidate.failure);
   }

@@ -9,6 +9,7 @@
 
 #include "core/evaluate/distribution.h"
 #include "core/evaluate/statistics.h"
+#include "core/model/device_backend.h"
 #include "core/model/encoder_input.h"
 
 namespace retort {
@@ -37,9 +38,21 @@ std::uint64_t peak_resident_bytes() {
   return 0;
 }
 
-Result<TokenId> next_token(Session& session, std::int64_t last_row) {
+// As text is generated: a device hands over the token, the processor its logits.
+Result<TokenId> next_token(Session& session, const BenchResult& on, std::int64_t last_row) {
+  if (names_device(on.backend)) {
+    RETORT_TRY(const Likeliest likeliest, session.likeliest(last_row));
+    if (likeliest.token < 0) return Error{.code = ErrorCode::kNonFinite, .place = "logits"};
+    return likeliest.token;
+  }
   RETORT_TRY(const auto logits, session.logits(last_row, 1));
   return static_cast<TokenId>(arg_max(logits));
+}
+
+// What the device drew since `before`, for one of `tokens`; 0 where nothing counts.
+double joules_each(const Backend& backend, std::optional<double> before, std::int64_t tokens) {
+  const auto after = backend.joules();
+  return before && after && tokens > 0 && *after > *before ? (*after - *before) / static_cast<double>(tokens) : 0;
 }
 
 void set_percentiles(BenchResult& result) {
@@ -60,7 +73,7 @@ Result<void> encode_all(Session& session, const Model& model, const EncoderInput
 }
 
 // Examples one by one for the latency, many at once for the rate.
-Result<BenchResult> bench_encoder(const Model& model, Session& session, const BenchOptions& options, BenchResult result,
+Result<BenchResult> bench_encoder(const Model& model, const Backend& backend, Session& session, const BenchOptions& options, BenchResult result,
                                   Clock::time_point load_start, const JobContext& job) {
   const std::int64_t length = result.example_tokens;
   const std::vector<TokenId> ids = prompt_of(length, model.config.vocabulary);
@@ -74,12 +87,14 @@ Result<BenchResult> bench_encoder(const Model& model, Session& session, const Be
   // The middle of three: one interruption by another program does not decide.
   std::vector<double> passes;
   const double total = 3 + static_cast<double>(options.generate);
+  const auto joules = backend.joules();
   for (int i = 0; i < 3; ++i) {
     const auto start = Clock::now();
     RETORT_CHECK(encode_all(session, model, many, job));
     passes.push_back(seconds_since(start));
     job.report({static_cast<double>(i) + 1, total, "examples", "many at once"});
   }
+  result.joules_per_token = joules_each(backend, joules, 3 * many.tokens());
   std::sort(passes.begin(), passes.end());
   result.prefill_tokens_per_second = static_cast<double>(many.tokens()) / passes[1];
   for (std::int64_t i = 0; i < options.generate; ++i) {
@@ -112,20 +127,21 @@ Result<BenchResult> bench(std::shared_ptr<const Model> model, const BenchOptions
   RETORT_TRY(const auto session, backend->compile(model, run));
   BenchResult result;
   result.threads = backend->threads();
+  result.backend = backend->name();
   result.device = backend->device();
   result.activations = options.activations == kernels::Activations::kQ8 ? "q8" : "f32";
   if (encoder) {
     result.example_tokens = example;
-    return bench_encoder(*model, *session, options, std::move(result), load_start, job);
+    return bench_encoder(*model, *backend, *session, options, std::move(result), load_start, job);
   }
 
   const std::vector<TokenId> prompt = prompt_of(options.prompt, model->config.vocabulary);
   // Warm-up: weights come into memory, clocks rise, primitives are made.
   RETORT_CHECK(session->run(prompt, job));
-  RETORT_TRY(TokenId token, next_token(*session, options.prompt - 1));
+  RETORT_TRY(TokenId token, next_token(*session, result, options.prompt - 1));
   for (int i = 0; i < 4 && i < options.generate; ++i) {
     RETORT_CHECK(session->run(std::span(&token, 1), job));
-    RETORT_TRY(token, next_token(*session, 0));
+    RETORT_TRY(token, next_token(*session, result, 0));
   }
   result.load_seconds = seconds_since(load_start);
 
@@ -135,7 +151,7 @@ Result<BenchResult> bench(std::shared_ptr<const Model> model, const BenchOptions
     session->rewind(0);
     const auto start = Clock::now();
     RETORT_CHECK(session->run(prompt, job));
-    RETORT_TRY(token, next_token(*session, options.prompt - 1));
+    RETORT_TRY(token, next_token(*session, result, options.prompt - 1));
     first_tokens.push_back(seconds_since(start));
     job.report({static_cast<double>(i) + 1, 3 + static_cast<double>(options.generate), "tokens", "prompt"});
   }
@@ -143,15 +159,17 @@ Result<BenchResult> bench(std::shared_ptr<const Model> model, const BenchOptions
   result.time_to_first_token_seconds = first_tokens[1];
   result.prefill_tokens_per_second = static_cast<double>(options.prompt) / first_tokens[1];
 
+  const auto joules = backend->joules();
   const auto decode_start = Clock::now();
   for (std::int64_t i = 0; i < options.generate; ++i) {
     const auto start = Clock::now();
     RETORT_CHECK(session->run(std::span(&token, 1), job));
-    RETORT_TRY(token, next_token(*session, 0));
+    RETORT_TRY(token, next_token(*session, result, 0));
     result.token_seconds.push_back(seconds_since(start));
     if (i % 16 == 0) job.report({3 + static_cast<double>(i), 3 + static_cast<double>(options.generate), "tokens", "decode"});
   }
   result.decode_tokens_per_second = static_cast<double>(options.generate) / seconds_since(decode_start);
+  result.joules_per_token = joules_each(*backend, joules, options.generate);
   set_percentiles(result);
   result.memory = session->memory();
   result.peak_memory_bytes = peak_resident_bytes();
@@ -164,8 +182,9 @@ std::string bench_to_json(const BenchResult& result) {
       {"latency_seconds", {{"p50", result.p50}, {"p95", result.p95}, {"p99", result.p99}}},
       {"peak_memory_bytes", result.peak_memory_bytes},
       {"memory_bytes", {{"weights", result.memory.weights}, {"kv_cache", result.memory.kv_cache}, {"work_space", result.memory.work_space}}},
-      {"threads", result.threads}, {"device", result.device}, {"activations", result.activations},
+      {"threads", result.threads}, {"backend", result.backend}, {"device", result.device}, {"activations", result.activations},
       {"load_seconds", result.load_seconds}, {"token_seconds", result.token_seconds}};
+  if (result.joules_per_token > 0) out["joules_per_token"] = result.joules_per_token;
   if (result.encoder()) {
     out["example_tokens"] = result.example_tokens;
   } else {
@@ -195,7 +214,9 @@ Result<BenchResult> bench_from_json(std::string_view text) {
     result.memory.kv_cache = memory.at("kv_cache").get<std::uint64_t>();
     result.memory.work_space = memory.at("work_space").get<std::uint64_t>();
     result.threads = in.at("threads").get<int>();
+    result.backend = in.value("backend", "cpu");   // studies of before devices have none
     result.device = in.at("device").get<std::string>();
+    result.joules_per_token = in.value("joules_per_token", 0.0);
     result.activations = in.at("activations").get<std::string>();
     result.load_seconds = in.value("load_seconds", 0.0);
     result.token_seconds = in.value("token_seconds", std::vector<double>{});

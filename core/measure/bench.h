@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "core/measure/worker.h"
 #include "core/model/backend.h"
 
 namespace retort {
@@ -26,9 +27,10 @@ struct BenchResult {
   double prefill_tokens_per_second = 0, decode_tokens_per_second = 0, time_to_first_token_seconds = 0;
   double p50 = 0, p95 = 0, p99 = 0;     // seconds per generated token; of an encoder per example, alone
   std::uint64_t peak_memory_bytes = 0;  // of the process
-  MemoryByPart memory;
+  MemoryByPart memory;                  // where the model computes: the machine's, or the device's
   int threads = 0;
-  std::string device;
+  std::string backend = "cpu", device;
+  double joules_per_token = 0;          // of a device that counts, per generated token or encoded one; 0: nothing counted
   std::string activations;
   std::vector<double> token_seconds;    // every generated token, or every example
   double load_seconds = 0;
@@ -47,7 +49,5 @@ Result<BenchResult> bench_from_json(std::string_view json);
 // when its parent ends. Errors: kChildFailed with its last words, kOutOfMemory, kCanceled.
 Result<BenchResult> run_bench_child(const std::filesystem::path& program, const std::filesystem::path& model,
                                     const BenchOptions& options, const JobContext& job);
-// The `retort` program beside this one.
-std::filesystem::path worker_program();
 
 }  // namespace retort

@@ -46,13 +46,6 @@ std::optional<std::uint64_t> read_number(const char* path) {
   return std::nullopt;
 }
 
-std::string gpu_reason() {
-  std::error_code ignored;
-  for (const char* folder : {"/proc/driver/nvidia/gpus"})
-    if (std::filesystem::exists(folder, ignored)) return "an NVIDIA GPU is present; this version computes on the processor";
-  return "none found (no NVIDIA driver is loaded)";
-}
-
 template <class Body>
 double best_rate(double work, int repeats, const Body& body) {
   double best = 0;
@@ -82,7 +75,6 @@ Hardware describe_hardware() {
   utsname name{};
   ::uname(&name);
   hardware.system = value_after("/etc/os-release", "PRETTY_NAME", '=') + " · Linux " + name.release;
-  hardware.gpu_reason = gpu_reason();
   return hardware;
 }
 

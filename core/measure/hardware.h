@@ -12,7 +12,6 @@ struct Hardware {
   int cores = 0;               // that this process may use
   std::uint64_t memory_bytes = 0, free_memory_bytes = 0;   // cgroup limits respected
   std::string system;          // "Debian GNU/Linux 12 · Linux 6.1"
-  std::string gpu_reason;      // why there is no GPU, in one line
 };
 Hardware describe_hardware();
 

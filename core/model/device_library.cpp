@@ -18,6 +18,12 @@ Error no_device(std::string place, std::string expected, std::string found, std:
                .found = std::move(found), .next_step = std::move(next_step)};
 }
 
+Error absent(std::string place, std::string expected, std::string found, std::string next_step) {
+  Error error = no_device(std::move(place), std::move(expected), std::move(found), std::move(next_step));
+  error.code = ErrorCode::kMissingPart;
+  return error;
+}
+
 std::string loader_error() {
   const char* text = ::dlerror();
   return text ? text : "no reason given";
@@ -28,7 +34,7 @@ Result<void> probe_driver() {
   const char* forced = std::getenv("RETORT_CUDA_DRIVER");
   const char* name = forced && *forced ? forced : kDriver;
   if (::dlopen(name, RTLD_LAZY | RTLD_LOCAL)) return {};
-  return no_device("NVIDIA driver", name, loader_error(), "install the NVIDIA driver, or compute on the processor with --backend cpu");
+  return absent("NVIDIA driver", name, loader_error(), "install the NVIDIA driver, or compute on the processor with --backend cpu");
 }
 
 // Every function of the table, as the bytes that follow its two numbers: pointers only.
@@ -71,8 +77,8 @@ Result<std::shared_ptr<const DeviceLibrary>> DeviceLibrary::load() {
     std::error_code ignored;
     if (std::filesystem::exists(path, ignored)) return load(path);
   }
-  return no_device("CUDA plug-in", places.front().string(), "no such file",
-                   "install Retort's CUDA plug-in, or name it in RETORT_CUDA_PLUGIN");
+  return absent("CUDA plug-in", places.front().string(), "no such file",
+                "install Retort's CUDA plug-in, or name it in RETORT_CUDA_PLUGIN");
 }
 
 Result<std::shared_ptr<const DeviceLibrary>> DeviceLibrary::load(const std::filesystem::path& path) {

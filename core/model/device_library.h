@@ -18,7 +18,7 @@ class DeviceLibrary {
  public:
   // The CUDA plug-in: RETORT_CUDA_PLUGIN, or libretort_cuda.so beside the program or in ../lib/retort. The driver
   // (libcuda.so.1, or what RETORT_CUDA_DRIVER names) must load first: without one nothing of the plug-in is mapped.
-  // Errors: kUnsupported with the reason.
+  // Errors: kMissingPart (no driver, no plug-in), kUnsupported, each with the reason.
   static Result<std::shared_ptr<const DeviceLibrary>> load();
   // This library, without a driver. Errors: kUnsupported.
   static Result<std::shared_ptr<const DeviceLibrary>> load(const std::filesystem::path& path);

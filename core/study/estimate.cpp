@@ -170,7 +170,7 @@ RunEstimate estimate_run(const Study& study) {
         if (known && !info->evaluations.contains(step.data)) sums.seconds += 3 * static_cast<double>(data[step.data]->tokens) * token_seconds;
         break;
       case StepKind::kSpeed:
-        if (known && !info->bench) {
+        if (known && step.device.empty() && !info->bench) {
           const BenchOptions options = bench_options(document, candidate->recipe);
           if (document.source->kind != SourceKind::kLanguageModel) {
             // Examples one by one, and three times many at once.

@@ -213,6 +213,25 @@ std::string table(const StudySnapshot& snapshot) {
   return html + "</tbody></table></div>\n";
 }
 
+// The processor's figures beside those of the study's GPU; empty where nothing was measured there.
+std::string devices_table(const StudySnapshot& snapshot) {
+  std::string rows;
+  for (const CandidateInfo& candidate : snapshot.candidates) {
+    if (!candidate.device_bench) continue;
+    const MemoryByPart& memory = candidate.device_bench->memory;
+    rows += fmt::format("<tr><td title=\"{}\">{}</td>", escaped(candidate.device_bench->device), escaped(candidate.name));
+    for (const std::string device : {"", "device_"})
+      rows += cell(candidate.figure(device + "time_to_first_token"), 1000, "{:.1f}", false) + cell(candidate.figure(device + "prefill"), 1, "{:.0f}", false) +
+              cell(candidate.figure(device + "decode"), 1, "{:.1f}", false) + cell(candidate.figure(device + "p50"), 1000, "{:.2f}", false);
+    rows += fmt::format("<td>{:.1f} / {:.1f} / {:.1f}</td>", static_cast<double>(memory.weights) / kMega, static_cast<double>(memory.kv_cache) / kMega, static_cast<double>(memory.work_space) / kMega);
+    rows += cell(candidate.figure("device_energy"), 1000, "{:.2f}", false) + "</tr>\n";
+  }
+  if (rows.empty()) return {};
+  return "<h2>On the GPU</h2>\n<div class=\"scroll\"><table><thead><tr><th>candidate</th><th>processor:<br>first token, ms</th><th>prefill<br>tok/s</th><th>decode<br>tok/s</th><th>p50<br>ms</th>"
+         "<th>GPU:<br>first token, ms</th><th>prefill<br>tok/s</th><th>decode<br>tok/s</th><th>p50<br>ms</th><th>weights / KV cache /<br>work space on it, MB</th><th>mJ<br>a token</th></tr></thead><tbody>\n" +
+         rows + "</tbody></table></div>\n";
+}
+
 std::string pair_row(std::string_view name, const std::string& value) {
   return fmt::format("<tr><td>{}</td><td class=\"text\">{}</td></tr>\n", escaped(name), value);
 }
@@ -266,7 +285,7 @@ Result<void> write_report(const StudySnapshot& snapshot, const std::filesystem::
   html += fmt::format("<h1>{}</h1><p class=\"muted\">{}</p>\n", escaped(snapshot.name), snapshot.source ? escaped(snapshot.source->name) + " on " + escaped(snapshot.device) : "no model yet");
   html += recommendation(snapshot) + "<div class=\"charts\">\n" + pareto_chart(snapshot) + accuracy_chart(snapshot) + decode_chart(snapshot) +
           first_token_chart(snapshot) + example_chart(snapshot) + memory_chart(snapshot) + "</div>\n";
-  html += "<h2>All figures</h2>\n" + table(snapshot);
+  html += "<h2>All figures</h2>\n" + table(snapshot) + devices_table(snapshot);
   for (const CandidateInfo& candidate : snapshot.candidates)
     if (!candidate.stages.empty()) html += staircase(candidate);
   html += settings(snapshot) + std::string(kLimits) + "</main></body></html>\n";

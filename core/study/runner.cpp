@@ -44,6 +44,10 @@ void plan_measures(const StudyDocument& document, const RunStep& of, std::vector
   step.kind = StepKind::kSpeed;
   step.data.clear();
   steps.push_back(step);
+  // Of a student that isn't finished the processor's figures do.
+  if (document.device.empty() || step.stage > 0) return;
+  step.device = document.device;
+  steps.push_back(step);
 }
 
 void plan_student(const StudyDocument& document, const CandidateRecord& candidate, std::vector<RunStep>& steps) {
@@ -82,7 +86,7 @@ std::string step_name(const RunStep& step) {
     case StepKind::kText: return "text: " + step.data + after;
     case StepKind::kAnswers: return "prompts: " + step.data + after;
     case StepKind::kClasses: return "classes: " + step.data + after;
-    case StepKind::kSpeed: return "speed and memory" + after;
+    case StepKind::kSpeed: return "speed and memory" + (step.device.empty() ? "" : " on " + step.device) + after;
   }
   return {};
 }
@@ -195,7 +199,8 @@ Result<void> Runner::run_step(std::size_t index) {
   outcome.message = error_text(done.error());
   settle(index, JobState::kFailed, outcome);
   if (makes(step.kind)) without_tensors_[step.candidate] = true;
-  if (step.candidate != 0) fail_candidate(step.candidate, done.error());
+  // What a device can't do, or doesn't hold, is no fault of the candidate: the row says it.
+  if (step.candidate != 0 && step.device.empty()) fail_candidate(step.candidate, done.error());
   return {};
 }
 

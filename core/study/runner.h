@@ -21,6 +21,7 @@ enum class StepKind : std::uint8_t { kImportance, kTensors, kTrain, kText, kAnsw
 struct RunStep {
   StepKind kind;
   std::int64_t candidate = 0;   // 0: of the whole study
+  std::string device{};         // kSpeed: where; empty: on the processor
   std::string data{};           // kText, kAnswers, kClasses: name of the set
   std::size_t stage = 0;        // of a student: it as its first so many stages leave it; 0: of the whole candidate
   std::string stage_name{};     // "distill", "quantize INT8"

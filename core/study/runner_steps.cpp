@@ -262,7 +262,7 @@ Result<Evaluation> Runner::measure_classes(const CandidateRecord& candidate, con
 
 Result<void> Runner::speed_step(const RunStep& step, const JobContext& job, RunRow& outcome) {
   RETORT_TRY(const CandidateRecord candidate, record(step));
-  const Digest key = study_->bench_key(document_, candidate);
+  const Digest key = study_->bench_key(document_, candidate, step.device);
   if (study_->bench(key)) {
     outcome.reused = 1;
     outcome.message = kMeasured;
@@ -270,7 +270,7 @@ Result<void> Runner::speed_step(const RunStep& step, const JobContext& job, RunR
   }
   release_sessions();   // the child has the memory to itself, too
   RETORT_TRY(const auto manifest, study_->write_manifest_of(document_, candidate));
-  RETORT_TRY(const BenchResult result, run_bench_child(worker_program(), manifest, bench_options(document_, candidate.recipe), job));
+  RETORT_TRY(const BenchResult result, run_bench_child(worker_program(), manifest, bench_options(document_, candidate.recipe, step.device), job));
   return study_->keep(key, result);
 }
 

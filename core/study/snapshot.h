@@ -73,12 +73,14 @@ struct CandidateInfo {
   std::uint64_t predicted_memory = 0;       // at the study's context
   // Measurements by data set name: text sets give "kld" evaluations, prompts "choice" / "exact".
   std::map<std::string, Evaluation> evaluations;
-  std::optional<BenchResult> bench;
+  std::optional<BenchResult> bench;         // on the processor
+  std::optional<BenchResult> device_bench{};// on the study's device, where it has one
   std::string command_line;                 // the exact `retort …` line that makes it
   std::vector<StageInfo> stages{};          // of a student: the source first, then each stage; empty for others
 
   // The figures that charts and goals use: kld_mean, perplexity, top1_agreement, accuracy (over all labelled sets),
-  // size, decode, prefill, time_to_first_token, p50 …; absent when not measured.
+  // size, decode, prefill, time_to_first_token, p50 …; absent when not measured. With "device_" before its name one of
+  // device_bench; "device_memory" is all that lies on it, "device_energy" joules a token.
   std::optional<Figure> figure(std::string_view measure) const;
 };
 
@@ -127,7 +129,8 @@ struct StudySnapshot {
   std::vector<RunRow> run;
   std::int64_t context = 512;
   int threads = 0;
-  std::string device;
+  std::string device;                       // the processor
+  std::string second_device{};              // "cuda:0": as StudyDocument::device
   std::uint64_t store_bytes = 0;
   bool running = false, paused = false;
 };

@@ -36,6 +36,8 @@ class Study {
   virtual Result<void> set_goals(const Goals& goals) = 0;
   virtual Result<void> set_context(std::int64_t context) = 0;
   virtual Result<void> set_threads(int threads) = 0;
+  // "cuda" or "cuda:N": runs measure speed and memory there too, beside the processor; empty or "cpu": not.
+  virtual Result<void> set_device(const std::string& device) = 0;
   virtual Result<void> undo() = 0;              // the last change of recipes, candidates, goals or data
   virtual bool can_undo() const = 0;
 

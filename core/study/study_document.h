@@ -34,6 +34,7 @@ struct StudyDocument {
   Goals goals;
   std::int64_t context = 512;
   int threads = 0;
+  std::string device{};   // "cuda:0": speed and memory are measured there too; empty: on the processor only
   std::int64_t next_id = 1;
   // Digests of the files that students' recipes name, by path as the recipe says it. Not stored: read when the study opens.
   std::map<std::string, Digest> named_files{};

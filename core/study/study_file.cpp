@@ -122,6 +122,7 @@ Result<StudyDocument> StudyFile::load() {
     }
     document.context = number_or(get(database_, "context"), 512);
     document.threads = static_cast<int>(number_or(get(database_, "threads"), 0));
+    document.device = get(database_, "device").value_or("");
     document.next_id = number_or(get(database_, "next_id"), 1);
     SQLite::Statement sets(database_, "SELECT body FROM data_sets ORDER BY position");
     while (sets.executeStep()) {
@@ -144,6 +145,7 @@ void StudyFile::write(const StudyDocument& document) {
   set(database_, "goals", goals_to_json(document.goals));
   set(database_, "context", std::to_string(document.context));
   set(database_, "threads", std::to_string(document.threads));
+  set(database_, "device", document.device);
   set(database_, "next_id", std::to_string(document.next_id));
   database_.exec("DELETE FROM data_sets; DELETE FROM candidates");
   SQLite::Statement data(database_, "INSERT INTO data_sets (position, body) VALUES (?, ?)");

@@ -8,6 +8,7 @@
 #include "core/evaluate/evaluation_json.h"
 #include "core/measure/hardware.h"
 #include "core/model/backend.h"
+#include "core/model/device_backend.h"
 
 namespace retort {
 namespace {
@@ -214,6 +215,16 @@ Result<void> StudyImpl::set_threads(int threads) {
     return Error{.code = ErrorCode::kBadArgument, .place = "threads", .expected = "0 to 1024", .found = std::to_string(threads)};
   return edit(false, [&](StudyDocument& next) -> Result<void> {
     next.threads = threads;
+    return {};
+  });
+}
+
+Result<void> StudyImpl::set_device(const std::string& device) {
+  const bool none = device.empty() || device == "cpu";
+  if (!none && !names_device(device))
+    return Error{.code = ErrorCode::kBadArgument, .place = "device", .expected = "cpu, cuda or cuda:N", .found = device};
+  return edit(false, [&](StudyDocument& next) -> Result<void> {
+    next.device = none ? "" : device == "cuda" ? "cuda:0" : device;
     return {};
   });
 }

@@ -34,6 +34,7 @@ class StudyImpl final : public Study {
   Result<void> set_goals(const Goals& goals) override;
   Result<void> set_context(std::int64_t context) override;
   Result<void> set_threads(int threads) override;
+  Result<void> set_device(const std::string& device) override;
   Result<void> undo() override;
   bool can_undo() const override;
   StudySnapshot snapshot() const override;
@@ -62,7 +63,8 @@ class StudyImpl final : public Study {
 
   // What a measurement depends on. `data` is the set's name; bench keys have none.
   Digest evaluation_key(const StudyDocument& document, const CandidateRecord& candidate, const DataRecord& data) const;
-  Digest bench_key(const StudyDocument& document, const CandidateRecord& candidate) const;
+  // `device`: StudyDocument::device, or empty: on the processor.
+  Digest bench_key(const StudyDocument& document, const CandidateRecord& candidate, const std::string& device = {}) const;
   std::shared_ptr<const Evaluation> evaluation(const Digest& key) const;
   std::shared_ptr<const BenchResult> bench(const Digest& key) const;
   Result<void> keep(const Digest& key, const Evaluation& evaluation);
@@ -144,7 +146,7 @@ Digest importance_key(const StudyDocument& document);
 inline constexpr std::int64_t kCalibrationChunks = 128;
 
 // How speed and memory of a candidate are measured.
-BenchOptions bench_options(const StudyDocument& document, const Recipe& recipe);
+BenchOptions bench_options(const StudyDocument& document, const Recipe& recipe, const std::string& device = {});
 // What a candidate's memory is predicted for.
 RunOptions memory_options(const StudyDocument& document);
 // Kind, layers and classes of a source.

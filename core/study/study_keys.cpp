@@ -62,20 +62,22 @@ Digest StudyImpl::evaluation_key(const StudyDocument& document, const CandidateR
   return builder.finish();
 }
 
-BenchOptions bench_options(const StudyDocument& document, const Recipe& recipe) {
+BenchOptions bench_options(const StudyDocument& document, const Recipe& recipe, const std::string& device) {
   BenchOptions options;
+  if (!device.empty()) options.backend = device;
   options.threads = document.threads;
   options.activations = recipe.activations == "f32" ? kernels::Activations::kF32 : kernels::Activations::kQ8;
   if (document.source && document.source->kind != SourceKind::kLanguageModel) options.prompt = kEncoderExample;
   return options;
 }
 
-Digest StudyImpl::bench_key(const StudyDocument& document, const CandidateRecord& candidate) const {
+Digest StudyImpl::bench_key(const StudyDocument& document, const CandidateRecord& candidate, const std::string& device) const {
   const BenchOptions options = bench_options(document, candidate.recipe);
   DigestBuilder builder;
   builder.text("bench").number(kBenchVersion).digest(candidate_digest(document, candidate)).text(processor());
   builder.number(static_cast<std::uint64_t>(document.threads)).number(static_cast<std::uint64_t>(options.prompt));
   builder.number(static_cast<std::uint64_t>(options.generate)).text(candidate.recipe.activations);
+  if (!device.empty()) builder.text(device);   // keys of the processor are as they were before there were devices
   return builder.finish();
 }
 

@@ -14,6 +14,7 @@ namespace retort {
 namespace {
 
 constexpr std::uint64_t kSeed = 0;
+constexpr std::string_view kOnDevice = "device_";
 
 // Sets that have the figure together, weighed by what was scored in each.
 std::optional<Figure> over_sets(const CandidateInfo& candidate, const std::string& name) {
@@ -81,6 +82,12 @@ std::optional<Figure> CandidateInfo::figure(std::string_view measure) const {
     if (measure.starts_with("kld_")) return exactly(0);
     if (measure == "top1_agreement") return exactly(1);
   }
+  if (measure.starts_with(kOnDevice)) {
+    if (!device_bench) return std::nullopt;
+    if (measure == "device_energy") return device_bench->joules_per_token > 0 ? std::optional(exactly(device_bench->joules_per_token)) : std::nullopt;
+    if (measure == "device_memory") return exactly(static_cast<double>(device_bench->memory.total()));
+    return speed(*device_bench, measure.substr(kOnDevice.size()));
+  }
   if (bench)
     if (const auto figure = speed(*bench, measure)) return figure;
   return over_sets(*this, std::string(measure));
@@ -95,6 +102,8 @@ bool StudyImpl::add_figures(const CandidateRecord& candidate, CandidateInfo& inf
     else info.evaluations.emplace(data.info.name, *found->second);
   }
   if (const auto found = benches_.find(bench_key(document_, candidate)); found != benches_.end()) info.bench = *found->second;
+  if (!document_.device.empty())
+    if (const auto found = benches_.find(bench_key(document_, candidate, document_.device)); found != benches_.end()) info.device_bench = *found->second;
   return complete && info.bench;
 }
 
@@ -147,6 +156,7 @@ StudySnapshot StudyImpl::snapshot() const {
     snapshot.goals = document_.goals;
     snapshot.run = rows_;
     snapshot.context = document_.context;
+    snapshot.second_device = document_.device;
     snapshot.threads = document_.threads > 0 ? document_.threads : kernels::available_threads();
     snapshot.running = running_;
     snapshot.paused = running_ && job_.paused();

@@ -278,6 +278,7 @@ class SyntheticStudy : public Study {
   }
   Result<void> set_goals(const Goals& goals) override { return change([&](StudySnapshot& s) { s.goals = goals; }); }
   Result<void> set_context(std::int64_t context) override { return change([&](StudySnapshot& s) { s.context = context; }); }
+  Result<void> set_device(const std::string& device) override { return change([&](StudySnapshot& s) { s.second_device = device == "cpu" ? "" : device; }); }
   Result<void> set_threads(int threads) override { return change([&](StudySnapshot& s) { s.threads = threads; }); }
   Result<void> undo() override {
     const std::lock_guard lock(m_mutex);

@@ -1,6 +1,9 @@
 #include "ui/frame/hardware_popup.h"
 
+#include <QComboBox>
 #include <QHeaderView>
+#include <QLabel>
+#include <QSignalBlocker>
 #include <QTableWidget>
 #include <QVBoxLayout>
 
@@ -22,6 +25,17 @@ HardwarePopup::HardwarePopup(const CoreApi& api, QWidget* window)
   column->addWidget(makeHeading(tr("Hardware")));
   m_facts = new FactGrid;
   column->addWidget(m_facts);
+  m_gpuFacts = new FactGrid;
+  column->addWidget(m_gpuFacts);
+  m_device = new QComboBox;
+  m_device->setAccessibleName(tr("GPU that runs measure on, too"));
+  m_device->setToolTip(tr("Runs of this study measure speed, memory and energy there, beside the processor"));
+  m_device->hide();
+  column->addWidget(m_device);
+  m_untried = new QLabel(tr("Nothing of CUDA in Retort has ever run on a device: its figures here are the first."));
+  m_untried->setWordWrap(true);
+  m_untried->hide();
+  column->addWidget(m_untried);
   auto* limitRow = new QHBoxLayout;
   m_limitFacts = new FactGrid;
   limitRow->addWidget(m_limitFacts, 1);
@@ -42,6 +56,7 @@ HardwarePopup::HardwarePopup(const CoreApi& api, QWidget* window)
   m_kernels->horizontalHeader()->setStretchLastSection(true);
   column->addWidget(m_kernels, 1);
   connect(m_measure, &QPushButton::clicked, this, &HardwarePopup::measure);
+  connect(m_device, &QComboBox::activated, this, [this](int row) { emit deviceChosen(m_device->itemData(row).toString()); });
 }
 
 HardwarePopup::~HardwarePopup() { m_pool.waitForDone(); }
@@ -61,6 +76,44 @@ void HardwarePopup::describe() {
     QMetaObject::invokeMethod(this, [this, hardware, reports = std::move(reports)] { showHardware(hardware, reports); },
                               Qt::QueuedConnection);
   });
+  if (!m_api.listDevices) return;
+  // After the processor's: a driver may take a second to answer.
+  m_pool.start([this] {
+    const DeviceList list = m_api.listDevices();
+    QMetaObject::invokeMethod(this, [this, list] { showDevices(list); }, Qt::QueuedConnection);
+  });
+}
+
+void HardwarePopup::setStudy(const SnapshotPtr& snapshot) {
+  m_study = snapshot;
+  fillChoice();
+}
+
+void HardwarePopup::showDevices(const DeviceList& list) {
+  m_devices = list;
+  m_gpuFacts->clear();
+  for (const DeviceDescription& device : list.devices) {
+    const QString name = QString::fromStdString(device.name);
+    m_gpuFacts->add(QString::fromStdString(device.backend),
+                    device.reason.empty() ? tr("%1 · %2").arg(name, bytesQuantity(device.memory_bytes).text()) : tr("%1 · not used: %2").arg(name, QString::fromStdString(device.reason)),
+                    tr("Compute capability %1").arg(QString::fromStdString(device.compute)));
+  }
+  if (list.devices.empty()) m_gpuFacts->add(tr("GPU"), tr("none"), QString::fromStdString(list.reason));
+  if (list.devices.empty()) m_untried->setText(tr("No GPU: %1").arg(QString::fromStdString(list.reason)));
+  m_untried->show();
+  fillChoice();
+}
+
+void HardwarePopup::fillChoice() {
+  const QSignalBlocker quiet(m_device);
+  m_device->clear();
+  m_device->addItem(tr("Runs measure on the processor only"), QString());
+  for (const DeviceDescription& device : m_devices.devices)
+    if (device.reason.empty())
+      m_device->addItem(tr("Runs measure on %1 too: %2").arg(QString::fromStdString(device.backend), QString::fromStdString(device.name)),
+                        QString::fromStdString(device.backend));
+  if (m_study) m_device->setCurrentIndex(std::max(0, m_device->findData(QString::fromStdString(m_study->second_device))));
+  m_device->setVisible(m_study && m_device->count() > 1);
 }
 
 void HardwarePopup::showHardware(const Hardware& hardware, const std::vector<kernels::KernelReport>& reports) {
@@ -71,7 +124,6 @@ void HardwarePopup::showHardware(const Hardware& hardware, const std::vector<ker
   m_facts->add(tr("Memory"), tr("%1, %2 free").arg(bytesQuantity(hardware.memory_bytes).text(),
                                                    bytesQuantity(hardware.free_memory_bytes).text()));
   m_facts->add(tr("System"), QString::fromStdString(hardware.system));
-  m_facts->add(tr("GPU"), QString::fromStdString(hardware.gpu_reason));
   showLimits();
   m_kernels->setRowCount(static_cast<int>(reports.size()));
   for (int i = 0; i < m_kernels->rowCount(); ++i) {

@@ -88,6 +88,12 @@ void Inspector::fillFigures(const CandidateInfo& candidate) {
   m_facts->add(tr("p50 · 95 · 99"), Quantity{QStringLiteral("%1 · %2 · %3").arg(significant(1000 * bench.p50, 3), significant(1000 * bench.p95, 3), significant(1000 * bench.p99, 3)), tr("ms")},
                generates ? tr("Per generated token, over %n token(s)", nullptr, static_cast<int>(bench.token_seconds.size())) : tr("Per text, over %n text(s)", nullptr, static_cast<int>(bench.token_seconds.size())));
   m_facts->add(tr("Peak memory"), bytesQuantity(bench.peak_memory_bytes));
+  if (!candidate.device_bench) return;
+  const BenchResult& device = *candidate.device_bench;
+  const QString on = toQString(device.device);
+  m_facts->add(generates ? tr("GPU decode") : tr("GPU reads"), rateQuantity(generates ? device.decode_tokens_per_second : device.prefill_tokens_per_second, tr("tok")), on);
+  m_facts->add(tr("GPU memory"), bytesQuantity(device.memory.total()), on);
+  if (device.joules_per_token > 0) m_facts->add(tr("GPU energy"), Quantity{significant(1000 * device.joules_per_token, 3), tr("mJ a token")}, on);
 }
 
 void Inspector::fillTexts(const CandidateInfo& candidate) {

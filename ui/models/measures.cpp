@@ -42,6 +42,12 @@ std::vector<Measure> makeMeasures() {
   all.push_back({QStringLiteral("p95"), tr("Latency p95"), QStringLiteral("ms"), tr("Per generated token, or per text of a classifier"), 1000, true, false, false, ofBench(&BenchResult::p95)});
   all.push_back({QStringLiteral("p99"), tr("Latency p99"), QStringLiteral("ms"), tr("Per generated token, or per text of a classifier"), 1000, true, false, false, ofBench(&BenchResult::p99)});
   all.push_back({QStringLiteral("memory"), tr("Peak memory"), QStringLiteral("MB"), tr("Of the measuring process"), 1e-6, true, false, false, ofBench(&BenchResult::peak_memory_bytes)});
+  // The same model on the study's GPU, where it has one.
+  all.push_back({QStringLiteral("gpu-decode"), tr("GPU decode"), QStringLiteral("tokens/s"), tr("Generated tokens per second on the study's GPU"), 1, false, false, false, ofFigure("device_decode")});
+  all.push_back({QStringLiteral("gpu-prefill"), tr("GPU prefill"), QStringLiteral("tokens/s"), tr("Tokens read per second on the study's GPU"), 1, false, false, false, ofFigure("device_prefill")});
+  all.push_back({QStringLiteral("gpu-p50"), tr("GPU latency p50"), QStringLiteral("ms"), tr("Per generated token, or per text, on the study's GPU; median"), 1000, true, false, false, ofFigure("device_p50")});
+  all.push_back({QStringLiteral("gpu-memory"), tr("GPU memory"), QStringLiteral("MB"), tr("Weights, KV cache and work space on the study's GPU"), 1e-6, true, false, false, ofFigure("device_memory")});
+  all.push_back({QStringLiteral("gpu-energy"), tr("GPU energy"), QStringLiteral("mJ a token"), tr("Counted by the GPU itself, per generated token or encoded one"), 1000, true, false, false, ofFigure("device_energy")});
   return all;
 }
 

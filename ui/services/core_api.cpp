@@ -1,5 +1,6 @@
 #include "ui/services/core_api.h"
 
+#include "core/measure/worker.h"
 #include "core/study/presets.h"
 
 namespace retort::ui {
@@ -32,6 +33,7 @@ CoreApi coreApi() {
   };
   api.predictStudent = &distill::predict_student;
   api.describeHardware = &describe_hardware;
+  api.listDevices = [] { return ask_for_devices(worker_program(), {}); };
   api.measureLimits = &measure_limits;
   api.reportKernels = [] {
     std::vector<kernels::KernelReport> reports;

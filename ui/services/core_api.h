@@ -11,6 +11,7 @@
 
 #include "core/distill/predict.h"
 #include "core/evaluate/data_set.h"
+#include "core/measure/device_list.h"
 #include "core/measure/hardware.h"
 #include "core/model/backend.h"
 #include "core/quantize/levels.h"
@@ -55,6 +56,8 @@ struct CoreApi {
   std::function<Result<distill::StudentPrediction>(const Model& teacher, const distill::DistillRecipe&, int threads)> predictStudent;
 
   std::function<Hardware()> describeHardware;
+  // GPUs, asked of the worker: no driver is ever loaded into the window.
+  std::function<DeviceList()> listDevices;
   std::function<MachineLimits(int threads)> measureLimits;
   std::function<std::vector<kernels::KernelReport>()> reportKernels;
 };

@@ -257,6 +257,10 @@ void StudyService::setThreads(int threads) {
   edit(tr("Setting the threads"), [=](Study& study) { return study.set_threads(threads); });
 }
 
+void StudyService::setDevice(const std::string& device) {
+  edit(tr("Choosing the device"), [=](Study& study) { return study.set_device(device); });
+}
+
 void StudyService::undo() {
   edit(tr("Undo"), [](Study& study) { return study.undo(); });
 }

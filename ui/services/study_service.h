@@ -50,6 +50,8 @@ class StudyService : public QObject {
   void setGoals(const Goals& goals);
   void setContext(std::int64_t context);
   void setThreads(int threads);
+  // "cuda:0", or empty: runs measure speed and memory there too.
+  void setDevice(const std::string& device);
   void undo();
 
   void run();                 // goes on when paused

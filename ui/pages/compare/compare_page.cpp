@@ -70,7 +70,7 @@ QString contents(const StudySnapshot& study) {
   QString key = toQString(study.path.string()) + toQString(study.recommendation.what + study.recommendation.why + study.recommendation.would_change);
   for (const CandidateInfo& c : study.candidates) {
     for (const StageInfo& stage : c.stages) key += QStringLiteral("~%1 %2 %3").arg(toQString(stage.name)).arg(stage.bytes).arg(stage.figures.size()) + toQString(stage.warning);
-    key += QStringLiteral("|%1,%2,%3,%4,%5,%6,%7").arg(c.id).arg(toQString(c.name)).arg(c.chosen).arg(c.bytes).arg(c.bytes_predicted).arg(c.bench ? c.bench->prefill_tokens_per_second : 0).arg(c.state == CandidateState::kFailed);
+    key += QStringLiteral("|%1,%2,%3,%4,%5,%6,%7,%8").arg(c.id).arg(toQString(c.name)).arg(c.chosen).arg(c.bytes).arg(c.bytes_predicted).arg(c.bench ? c.bench->prefill_tokens_per_second : 0).arg(c.state == CandidateState::kFailed).arg(c.device_bench ? c.device_bench->prefill_tokens_per_second : 0);
     for (const auto& [set, evaluation] : c.evaluations) key += QStringLiteral(";%1 %2 %3").arg(toQString(set)).arg(evaluation.n).arg(evaluation.seconds);
     // Errors come tensor by tensor; they matter here once the candidate is made.
     if (c.state != CandidateState::kQuantizing) key += QStringLiteral(";%1").arg(c.tensor_errors.size());
@@ -343,6 +343,31 @@ void ComparePage::fillScatter() {
   m_scatter->setPoints(std::move(points), std::move(front));
 }
 
+namespace {
+
+// The same candidate on the study's GPU, right below its bar of the processor.
+BarRow gpuBar(const BarRow& processor, const Measure& speed, const CandidateInfo& candidate) {
+  BarRow row{processor.id, processor.series, ComparePage::tr("%1 · GPU").arg(processor.name), {}, 0, 0, {}, QStringLiteral("–"), toQString(candidate.device_bench->device)};
+  CandidateInfo onDevice;
+  onDevice.bench = candidate.device_bench;
+  if (const auto figure = speed.figure(onDevice)) {
+    row.parts = {figure->value * speed.scale};
+    row.text = significant(figure->value * speed.scale, 3);
+  }
+  return row;
+}
+
+BarRow gpuMemoryBar(const BarRow& processor, const CandidateInfo& candidate) {
+  const MemoryByPart& parts = candidate.device_bench->memory;
+  BarRow row{processor.id, processor.series, ComparePage::tr("%1 · GPU").arg(processor.name), {}, 0, 0, {}, significant(static_cast<double>(parts.total()) * 1e-6, 3), QString()};
+  row.parts = {static_cast<double>(parts.weights) * 1e-6, static_cast<double>(parts.kv_cache) * 1e-6, static_cast<double>(parts.work_space) * 1e-6};
+  row.hover = ComparePage::tr("on the GPU: weights %1 · KV cache %2 · work space %3")
+                  .arg(bytesQuantity(parts.weights).text(), bytesQuantity(parts.kv_cache).text(), bytesQuantity(parts.work_space).text());
+  return row;
+}
+
+}  // namespace
+
 void ComparePage::fillBars() {
   if (!m_snapshot) return;
   const Measure& speed = measure(m_speedChoice->currentData().toString());
@@ -367,8 +392,11 @@ void ComparePage::fillBars() {
       memory.hover = tr("weights %1 · KV cache %2 · work space %3 · peak of the process %4")
                          .arg(bytesQuantity(parts.weights).text(), bytesQuantity(parts.kv_cache).text(), bytesQuantity(parts.work_space).text(), bytesQuantity(c.bench->peak_memory_bytes).text());
     }
+    const BarRow onProcessor = speeds.back();
+    if (c.device_bench) speeds.push_back(gpuBar(onProcessor, speed, c));
     if (c.predicted_memory) memory.marker = static_cast<double>(c.predicted_memory) * 1e-6;
     memories.push_back(memory);
+    if (c.device_bench) memories.push_back(gpuMemoryBar(memory, c));
   }
   m_speedFrame->setTitle(speed.axisTitle());
   m_speed->setMeasure(speed.axisTitle());
