@@ -17,14 +17,14 @@ Error refuse(const std::filesystem::path& path, ErrorCode code, const std::strin
                .expected = std::move(expected), .found = std::move(found)};
 }
 
-struct Layout {
+struct DataLayout {
   ordered_json header = ordered_json::object();
   std::vector<std::uint64_t> sizes;
   std::uint64_t data_bytes = 0;
 };
 
-Result<Layout> lay_out(const std::filesystem::path& path, std::span<const TensorToWrite> tensors) {
-  Layout layout;
+Result<DataLayout> lay_out_data(const std::filesystem::path& path, std::span<const TensorToWrite> tensors) {
+  DataLayout layout;
   layout.header["__metadata__"] = {{"format", "pt"}};   // transformers wants to know; "pt" is what everybody writes
   for (const TensorToWrite& tensor : tensors) {
     const std::string_view dtype = formats::safetensors_dtype(tensor.type);
@@ -51,7 +51,7 @@ Result<Layout> lay_out(const std::filesystem::path& path, std::span<const Tensor
 }
 
 // Padded, so that the data begin at a multiple of 8.
-std::string header_of(const Layout& layout) {
+std::string header_of(const DataLayout& layout) {
   std::string header = layout.header.dump();
   header.resize((header.size() + 7) / 8 * 8, ' ');
   return header;
@@ -60,13 +60,13 @@ std::string header_of(const Layout& layout) {
 }  // namespace
 
 Result<std::uint64_t> safetensors_file_bytes(std::span<const TensorToWrite> tensors) {
-  RETORT_TRY(const Layout layout, lay_out({}, tensors));
+  RETORT_TRY(const DataLayout layout, lay_out_data({}, tensors));
   return sizeof(std::uint64_t) + header_of(layout).size() + layout.data_bytes;
 }
 
 Result<void> write_safetensors(const std::filesystem::path& path, std::span<const TensorToWrite> tensors,
                                const JobContext& job) {
-  RETORT_TRY(const Layout layout, lay_out(path, tensors));
+  RETORT_TRY(const DataLayout layout, lay_out_data(path, tensors));
   const std::string header = header_of(layout);
   const std::uint64_t length = header.size(), total = sizeof(length) + length + layout.data_bytes;
 

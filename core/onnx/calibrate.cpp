@@ -32,9 +32,9 @@ Points points_of(const Histogram& histogram) {
 }
 
 // The codes' own range: what 0 … 255 stand for once the zero point is whole.
-struct Codes {
+struct RangeCodes {
   double scale, zero;
-  explicit Codes(const Range& range) {
+  explicit RangeCodes(const Range& range) {
     const double step = (static_cast<double>(range.high) - static_cast<double>(range.low)) / 255;
     scale = step > 0 ? step : 1;
     zero = std::clamp(std::nearbyint(-static_cast<double>(range.low) / scale), 0.0, 255.0);
@@ -44,7 +44,7 @@ struct Codes {
 };
 
 double squared_error(const Points& points, const Range& range) {
-  const Codes codes(range);
+  const RangeCodes codes(range);
   const double low = codes.value(0), high = codes.value(255), rounding = codes.scale * codes.scale / 12;
   double sum = 0;
   for (std::size_t i = 0; i < points.at.size(); ++i) {

@@ -125,12 +125,12 @@ struct BpeClass {
   bool roberta;                 // <s> A </s>
   std::string_view unknown;
 };
-constexpr std::string_view kQwen2 =
+constexpr std::string_view kQwen2Words =
     R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
 constexpr std::array kBpeClasses = {
     BpeClass{"GPT2Tokenizer", "", false, false, "<|endoftext|>"}, BpeClass{"GPTNeoXTokenizer", "", false, false, "<|endoftext|>"},
     BpeClass{"RobertaTokenizer", "", false, true, "<unk>"},       BpeClass{"BartTokenizer", "", false, true, "<unk>"},
-    BpeClass{"LongformerTokenizer", "", false, true, "<unk>"},    BpeClass{"Qwen2Tokenizer", kQwen2, true, false, ""},
+    BpeClass{"LongformerTokenizer", "", false, true, "<unk>"},    BpeClass{"Qwen2Tokenizer", kQwen2Words, true, false, ""},
 };
 
 Result<json> merges_of(std::string_view text) {
