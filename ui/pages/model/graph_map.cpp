@@ -13,10 +13,10 @@
 namespace retort::ui {
 namespace {
 
-constexpr double kHead = 17, kBottom = 54;
+constexpr double kGroupHead = 17, kMapBottom = 54;
 
 // Whether a kind of operator has room for its name above its weights.
-bool hasHead(const QRectF& area) { return area.height() > 3 * kHead && area.width() >= 40; }
+bool hasHead(const QRectF& area) { return area.height() > 3 * kGroupHead && area.width() >= 40; }
 
 // Longest side over shortest of the worst rectangle when `sum` of area lies along a side of this length.
 double worst_ratio(double least, double most, double sum, double side) {
@@ -113,7 +113,7 @@ void GraphMap::layOut() {
   // A kind of a few bytes still gets a place that can be seen.
   std::vector<double> weights;
   for (const QString& kind : kinds) weights.push_back(std::max(bytes[kind], all * 0.004));
-  const std::vector<QRectF> places = squarified(weights, QRectF(rect()).adjusted(kGapLarge, kGap, -kGapLarge, -kBottom));
+  const std::vector<QRectF> places = squarified(weights, QRectF(rect()).adjusted(kGapLarge, kGap, -kGapLarge, -kMapBottom));
   QStringList others, small;
   for (const onnx::OperatorCount& op : m_graph->summary.operators) {
     const QString name = toQString(op.domain.empty() ? op.name : op.domain + "." + op.name);
@@ -127,7 +127,7 @@ void GraphMap::layOut() {
     QString label = known ? QStringLiteral("%1 × %2").arg(op->count).arg(kinds[k]) : kinds[k];
     label += QStringLiteral(" · %1").arg(bytesQuantity(static_cast<std::uint64_t>(bytes[kinds[k]])).text());
     m_groups.push_back({label, place, known && !op->supported});
-    if (hasHead(place)) place.setTop(place.top() + kHead);
+    if (hasHead(place)) place.setTop(place.top() + kGroupHead);
     else small << label;
     auto& members = byKind[kinds[k]];
     std::stable_sort(members.begin(), members.end(), [&](std::size_t a, std::size_t b) { return tensors[a].bytes > tensors[b].bytes; });
@@ -205,8 +205,16 @@ void GraphMap::paintEvent(QPaintEvent*) {
     painter.drawRect(group.area);
     if (!hasHead(group.area)) continue;
     painter.setPen(color(group.refused ? Role::Bad : Role::Text));
-    const QRectF text(group.area.left() + kGapSmall, group.area.top(), group.area.width() - 2 * kGapSmall, kHead);
+    const QRectF text(group.area.left() + kGapSmall, group.area.top(), group.area.width() - 2 * kGapSmall, kGroupHead);
     painter.drawText(text, Qt::AlignLeft | Qt::AlignVCenter, metrics.elidedText(group.label, Qt::ElideRight, static_cast<int>(text.width())));
+  }
+  // The names that fit; exporters' long ones stay for the tool tip.
+  for (const Cell& cell : m_cells) {
+    if (cell.area.height() < metrics.height() + 8 || cell.area.width() < 48) continue;
+    const QString& name = m_graph->tensors[cell.tensor].name;
+    if (metrics.horizontalAdvance(name) + 8 > cell.area.width()) continue;
+    painter.setPen(colorOf(cell).lightnessF() > 0.55f ? QColor(0x14, 0x18, 0x1d) : QColor(Qt::white));
+    painter.drawText(cell.area.adjusted(4, 4, -4, -4), Qt::AlignTop | Qt::AlignLeft, name);
   }
   paintLegend(painter);
   const auto outline = [&](int cell, Role role, double width) {

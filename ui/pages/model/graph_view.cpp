@@ -11,6 +11,7 @@
 
 #include "ui/format.h"
 #include "ui/pages/model/colour_bar.h"
+#include "ui/pages/model/compare_view.h"
 #include "ui/pages/model/graph_map.h"
 #include "ui/pages/model/tensors_view.h"
 #include "ui/services/selection.h"
@@ -81,6 +82,8 @@ GraphView::GraphView(Services& services, QWidget* parent) : QWidget(parent), m_s
   tableColumn->setContentsMargins(kGapLarge, kGap, kGapLarge, kGapLarge);
   tableColumn->addWidget(m_table);
   m_tabs->addTab(tableBox, tr("Operators"));
+  m_compare = new CompareView;
+  m_tabs->addTab(m_compare, tr("Compare"));
   column->addWidget(m_tabs, 1);
   connect(m_colours, &ColourBar::changed, this, [this](LayerMap::Colouring colouring) {
     m_map->setColouring(colouring);
@@ -137,6 +140,7 @@ void GraphView::showPart(const QString& part) {
   }
   if (part == QStringLiteral("tensors")) m_tabs->setCurrentIndex(1);
   if (part == QStringLiteral("operators")) m_tabs->setCurrentIndex(2);
+  if (part == QStringLiteral("compare")) m_tabs->setCurrentWidget(m_compare);
 }
 
 void GraphView::refresh() {
@@ -144,6 +148,7 @@ void GraphView::refresh() {
   const QString path = m_services.model.graphPath();
   m_name->setText(QFileInfo(path).fileName());
   m_map->setGraph(graph);
+  m_compare->setGraph(graph ? path : QString(), graph && graph->summary.problems.empty());
   m_tensors->setTensors(graph ? graph->tensors : std::vector<TensorRow>());
   m_operators->setRows(graph ? operatorRows(graph->summary) : std::vector<OperatorRow>());
   if (const auto failure = m_services.model.graphFailure()) m_problem->showFailure(*failure);
@@ -160,7 +165,7 @@ void GraphView::refresh() {
   facts << tr("%1 parameters").arg(richQuantity(countQuantity(static_cast<double>(found.parameters)))) << richQuantity(bytesQuantity(found.bytes));
   if (found.parameters > 0) facts << tr("%1 bits per weight").arg(significant(8.0 * static_cast<double>(found.bytes) / static_cast<double>(found.parameters), 3));
   facts << tr("%1 nodes").arg(integer(static_cast<std::int64_t>(graph->file->graph.nodes.size()))) << (found.quantized ? tr("already quantized (INT8)") : tr("not quantized"));
-  m_facts->setText(facts.join(QStringLiteral(" &nbsp;·&nbsp; ")).replace(QChar(0x202f), QChar(0x00a0)));
+  m_facts->setText(facts.join(QStringLiteral("&nbsp;&nbsp;·&nbsp; ")).replace(QChar(0x202f), QChar(0x00a0)));
   m_facts->setToolTip(path);
   m_ports->setText(QStringLiteral("%1 &nbsp;→&nbsp; %2").arg(ports(found.inputs), ports(graph->file->graph.outputs)));
   refreshNotice(*graph);
@@ -170,7 +175,7 @@ void GraphView::refresh() {
 void GraphView::refreshNotice(const LoadedGraph& graph) {
   const auto& problems = graph.summary.problems;
   if (problems.empty()) {
-    m_state->showText(Notice::Kind::Good, tr("Retort runs this graph. `retort quantize` makes it INT8 with inputs of yours and compares both."));
+    m_state->showText(Notice::Kind::Good, tr("Retort runs this graph. Compare puts it beside its INT8, on inputs of yours."));
     return;
   }
   QStringList details;

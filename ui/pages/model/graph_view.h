@@ -1,4 +1,4 @@
-// An ONNX graph on the Model page: what it is in a line, whether it runs, then map, weights and operators.
+// An ONNX graph on the Model page: what it is in a line, whether it runs, then map, weights, operators and its INT8.
 #pragma once
 
 #include <QWidget>
@@ -14,6 +14,7 @@ class QTabWidget;
 namespace retort::ui {
 
 class ColourBar;
+class CompareView;
 class GraphMap;
 class Notice;
 class TableView;
@@ -45,6 +46,7 @@ class GraphView : public QWidget {
   TensorsView* m_tensors;
   OperatorModel* m_operators;
   TableView* m_table;
+  CompareView* m_compare;
 };
 
 }  // namespace retort::ui

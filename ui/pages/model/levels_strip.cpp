@@ -122,7 +122,7 @@ void LevelsStrip::paintEvent(QPaintEvent*) {
       }
       const double after_machines = machines + static_cast<double>(m_machines.size()) * kMachine;
       if (level.fallbacks > 0 && width() - after_machines > 90)
-        text(after_machines, width() - after_machines, QFontMetrics(small).elidedText(tr("%1 of %2 tensors fall back").arg(level.fallbacks).arg(level.plan.tensors.size()), Qt::ElideRight, static_cast<int>(width() - after_machines)), Role::Warn, left, small);
+        text(after_machines, width() - after_machines, QFontMetrics(small).elidedText(tr("%1 of %2 fall back").arg(level.fallbacks).arg(level.plan.tensors.size()), Qt::ElideRight, static_cast<int>(width() - after_machines)), Role::Warn, left, small);
     } else {
       text(kName, width() - kName, level.problem, Role::Faint, left, small);
     }

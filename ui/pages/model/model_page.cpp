@@ -216,7 +216,7 @@ void ModelPage::refreshHeader() {
     facts << (licence.empty() ? tr("licence not stated") : tr("licence %1").arg(text(licence)));
   }
   // Rich text breaks at narrow spaces; at these it does not.
-  m_facts->setText(facts.join(QStringLiteral(" &nbsp;·&nbsp; ")).replace(QChar(0x202f), QChar(0x00a0)));
+  m_facts->setText(facts.join(QStringLiteral("&nbsp;&nbsp;·&nbsp; ")).replace(QChar(0x202f), QChar(0x00a0)));
   m_facts->setToolTip(path);
   if (source && source->quantized) {
     m_quantized->showText(Notice::Kind::Warn,
@@ -230,10 +230,14 @@ void ModelPage::refreshHeader() {
 
 void ModelPage::refreshModel() {
   const LoadedModelPtr loaded = services().model.loaded();
-  m_map->setTensors(loaded ? loaded->tensors : std::vector<TensorRow>());
-  m_tensors->setTensors(loaded ? loaded->tensors : std::vector<TensorRow>());
-  m_config->setEntries(loaded ? loaded->config : std::vector<ConfigEntry>());
-  m_map->setOutliers({});
+  // Planned levels come later, for tensors that are shown already: their search, selection and outliers stay.
+  if (const auto model = loaded ? loaded->model : nullptr; model != m_shown || !model) {
+    m_shown = model;
+    m_map->setTensors(loaded ? loaded->tensors : std::vector<TensorRow>());
+    m_tensors->setTensors(loaded ? loaded->tensors : std::vector<TensorRow>());
+    m_config->setEntries(loaded ? loaded->config : std::vector<ConfigEntry>());
+    m_map->setOutliers({});
+  }
   if (loaded && m_colours->colouring() == LayerMap::Colouring::Outliers && services().model.graphPath().isEmpty()) {
     services().model.requestOutliers();
     m_map->setOutliers(services().model.outliers());

@@ -46,6 +46,7 @@ class ModelPage : public Page {
   std::int64_t context() const;
 
   SnapshotPtr m_snapshot;
+  std::shared_ptr<const Model> m_shown;   // whose tensors map and tables hold
   QLabel *m_name, *m_facts, *m_contextLabel;
   QSlider* m_context;
   QTimer* m_later;

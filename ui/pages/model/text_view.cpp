@@ -132,6 +132,7 @@ TextView::TextView(ModelService& model, QWidget* parent) : QWidget(parent), m_mo
   m_chat->setAccessibleName(tr("Chat as the template renders it"));
   m_chat->setFont(Theme::instance().monospace(Theme::Size::Small));
   rightColumn->addWidget(m_chat, 1);
+  rightColumn->addStretch();   // without a template there is no chat, and the heading stays above
   splitter->addWidget(left);
   splitter->addWidget(right);
   splitter->setSizes({500, 340});
