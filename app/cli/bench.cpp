@@ -15,9 +15,14 @@ struct Options {
   std::int64_t prompt = 0, generate = 300;   // 0: as long as is usual for the model
 };
 
-// What of it is on the device, which the process' peak doesn't count; and what it drew.
-void print_device(const BenchResult& result) {
-  if (result.backend != "cpu" && result.backend != "reference") fmt::print("On the GPU   {:>8}\n", human_bytes(result.memory.total()));
+// The process' peak doesn't count what lies on a device.
+void print_memory(const BenchResult& result) {
+  const bool device = result.backend != "cpu" && result.backend != "reference";
+  std::string parts = "weights " + human_bytes(result.memory.weights);
+  if (!result.encoder()) parts += ", KV cache " + human_bytes(result.memory.kv_cache);
+  parts += ", work space " + human_bytes(result.memory.work_space);
+  fmt::print("Memory       {:>8} peak{}: {}\n", human_bytes(result.peak_memory_bytes),
+             device ? fmt::format(" of the process; {} on the GPU", human_bytes(result.memory.total())) : "", parts);
   if (result.joules_per_token > 0) fmt::print("Energy       {:8.3f} J a token\n", result.joules_per_token);
 }
 
@@ -25,9 +30,7 @@ void print_encoder(const BenchResult& result) {
   fmt::print("Many         {:8.1f} tokens/s   (examples of {} tokens, many at once)\n", result.prefill_tokens_per_second, result.example_tokens);
   fmt::print("One          {:8.2f} ms         ({} examples, one by one; p50 {:.2f} ms, p95 {:.2f} ms, p99 {:.2f} ms)\n", 1e3 * result.p50,
              result.token_seconds.size(), 1e3 * result.p50, 1e3 * result.p95, 1e3 * result.p99);
-  fmt::print("Memory       {:>8} peak: weights {}, work space {}\n", human_bytes(result.peak_memory_bytes), human_bytes(result.memory.weights),
-             human_bytes(result.memory.work_space));
-  print_device(result);
+  print_memory(result);
 }
 
 Result<void> run(const Options& options, Context& context) {
@@ -54,9 +57,7 @@ Result<void> run(const Options& options, Context& context) {
   fmt::print("First token  {:8.1f} ms\n", 1e3 * result.time_to_first_token_seconds);
   fmt::print("Decode       {:8.1f} tokens/s   ({} tokens; p50 {:.2f} ms, p95 {:.2f} ms, p99 {:.2f} ms)\n",
              result.decode_tokens_per_second, options.generate, 1e3 * result.p50, 1e3 * result.p95, 1e3 * result.p99);
-  fmt::print("Memory       {:>8} peak: weights {}, KV cache {}, work space {}\n", human_bytes(result.peak_memory_bytes),
-             human_bytes(result.memory.weights), human_bytes(result.memory.kv_cache), human_bytes(result.memory.work_space));
-  print_device(result);
+  print_memory(result);
   return {};
 }
 

@@ -7,6 +7,11 @@
 
 #include <fmt/format.h>
 
+// Where libraries are installed, seen from the prefix: "lib/x86_64-linux-gnu". Set by core/CMakeLists.txt.
+#ifndef RETORT_LIBDIR
+#define RETORT_LIBDIR "lib"
+#endif
+
 namespace retort {
 namespace {
 
@@ -66,8 +71,7 @@ std::vector<std::filesystem::path> device_plugin_places() {
   if (const char* forced = std::getenv("RETORT_CUDA_PLUGIN"); forced && *forced) return {forced};
   std::error_code ignored;
   const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", ignored).parent_path();
-  return {program / kPluginFile, program.parent_path() / "lib" / "retort" / kPluginFile,
-          program.parent_path() / "lib64" / "retort" / kPluginFile};
+  return {program / kPluginFile, program.parent_path() / RETORT_LIBDIR / "retort" / kPluginFile};
 }
 
 Result<std::shared_ptr<const DeviceLibrary>> DeviceLibrary::load() {

@@ -16,7 +16,7 @@ namespace retort {
 // drivers keep threads and exit handlers in what they have called.
 class DeviceLibrary {
  public:
-  // The CUDA plug-in: RETORT_CUDA_PLUGIN, or libretort_cuda.so beside the program or in ../lib/retort. The driver
+  // The CUDA plug-in: RETORT_CUDA_PLUGIN, or libretort_cuda.so beside the program or in the prefix' library folder. The driver
   // (libcuda.so.1, or what RETORT_CUDA_DRIVER names) must load first: without one nothing of the plug-in is mapped.
   // Errors: kMissingPart (no driver, no plug-in), kUnsupported, each with the reason.
   static Result<std::shared_ptr<const DeviceLibrary>> load();

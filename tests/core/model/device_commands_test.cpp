@@ -104,7 +104,7 @@ class DeviceCommandsTest : public QObject {
     QVERIFY(result->device.starts_with("Processor in disguise"));
     QVERIFY(result->memory.weights > 0 && result->memory.kv_cache > 0 && result->joules_per_token > 0);
     QCOMPARE(object_of(command({"bench", kModel, "--json", "--prompt", "4", "--generate", "2", "--backend", "cuda"}, "no-energy")).contains("joules_per_token"), false);
-    QVERIFY(command({"bench", kModel, "--prompt", "4", "--generate", "2", "--backend", "cuda"}).out.contains("On the GPU"));
+    QVERIFY(command({"bench", kModel, "--prompt", "4", "--generate", "2", "--backend", "cuda"}).out.contains("on the GPU: weights"));
     // The measuring child, as a study starts it.
     qputenv("RETORT_CUDA_PLUGIN", RETORT_FAKE_PLUGIN);
     qputenv("RETORT_CUDA_DRIVER", RETORT_WITHOUT_ENTRY);
