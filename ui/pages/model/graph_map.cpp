@@ -213,7 +213,7 @@ void GraphMap::paintEvent(QPaintEvent*) {
     if (cell.area.height() < metrics.height() + 8 || cell.area.width() < 48) continue;
     const QString& name = m_graph->tensors[cell.tensor].name;
     if (metrics.horizontalAdvance(name) + 8 > cell.area.width()) continue;
-    painter.setPen(colorOf(cell).lightnessF() > 0.55f ? QColor(0x14, 0x18, 0x1d) : QColor(Qt::white));
+    painter.setPen(qGray(colorOf(cell).rgb()) > 128 ? QColor(0x14, 0x18, 0x1d) : QColor(Qt::white));
     painter.drawText(cell.area.adjusted(4, 4, -4, -4), Qt::AlignTop | Qt::AlignLeft, name);
   }
   paintLegend(painter);

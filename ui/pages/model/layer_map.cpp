@@ -231,7 +231,7 @@ void LayerMap::paintEvent(QPaintEvent*) {
     const QString kind = m_tensors[cell.tensor].kind;
     if (m_tensors[cell.tensor].layer >= 0 || cell.area.height() < 20) continue;
     if (cell.area.width() > QFontMetrics(font).horizontalAdvance(kind) + 8) {
-      painter.setPen(colorOf(cell).lightnessF() > 0.55f ? QColor(0x14, 0x18, 0x1d) : QColor(Qt::white));
+      painter.setPen(qGray(colorOf(cell).rgb()) > 128 ? QColor(0x14, 0x18, 0x1d) : QColor(Qt::white));
       painter.drawText(cell.area.adjusted(4, 4, -4, -4), Qt::AlignTop | Qt::AlignLeft, kind);
     }
   }
