@@ -69,13 +69,13 @@ void HardwarePopup::openBelow(QWidget* anchor) {
 }
 
 void HardwarePopup::describe() {
-  if (!m_api.describeHardware) return;
-  m_pool.start([this] {
-    const Hardware hardware = m_api.describeHardware();
-    auto reports = m_api.reportKernels ? m_api.reportKernels() : std::vector<kernels::KernelReport>();
-    QMetaObject::invokeMethod(this, [this, hardware, reports = std::move(reports)] { showHardware(hardware, reports); },
-                              Qt::QueuedConnection);
-  });
+  if (m_api.describeHardware)
+    m_pool.start([this] {
+      const Hardware hardware = m_api.describeHardware();
+      auto reports = m_api.reportKernels ? m_api.reportKernels() : std::vector<kernels::KernelReport>();
+      QMetaObject::invokeMethod(this, [this, hardware, reports = std::move(reports)] { showHardware(hardware, reports); },
+                                Qt::QueuedConnection);
+    });
   if (!m_api.listDevices) return;
   // After the processor's: a driver may take a second to answer.
   m_pool.start([this] {
