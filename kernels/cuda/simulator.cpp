@@ -1,0 +1,277 @@
+#include "kernels/cuda/simulator.h"
+
+#include <ucontext.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <vector>
+
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/common_interface_defs.h>
+#endif
+
+namespace retort::cuda {
+namespace {
+
+constexpr std::size_t kStack = 128 * 1024;
+ThreadOrder g_order = ThreadOrder::kForward;
+
+[[noreturn]] void give_up(const char* why) {
+  std::fprintf(stderr, "simulated kernel: %s\n", why);
+  std::abort();
+}
+
+// What one lane brings to an operation of its warp.
+struct Deposit {
+  std::uint32_t words[6] = {};
+  const void* pointer = nullptr;
+  int operation = 0;
+};
+
+}  // namespace
+
+class SimulatedBlock {
+ public:
+  SimulatedBlock(Grid grid, int threads, std::size_t shared_bytes, const std::function<void(SimulatedThread&)>& body)
+      : grid_(grid), body_(body), fibers_(static_cast<std::size_t>(threads)),
+        deposits_(2 * static_cast<std::size_t>(threads)), shared_bytes_(shared_bytes),
+        stacks_(new char[kStack * static_cast<std::size_t>(threads)]) {}
+
+  void run(int x, int y, int z) {
+    x_ = x, y_ = y, z_ = z;
+    shared_.reset(new Bytes16[(shared_bytes_ + 15) / 16]);
+    for (std::size_t i = 0; i < (shared_bytes_ + 15) / 16; ++i)
+      for (std::uint32_t& word : shared_[i].word) word = 0xffffffffu;
+    for (std::size_t i = 0; i < fibers_.size(); ++i) start(i);
+    std::size_t left = fibers_.size();
+    while (left > 0) {
+      bool moved = false;
+      for (std::size_t step = 0; step < fibers_.size(); ++step) {
+        const std::size_t i = g_order == ThreadOrder::kForward ? step : fibers_.size() - 1 - step;
+        Fiber& fiber = fibers_[i];
+        if (fiber.done || (fiber.waiting && !released(fiber, i))) continue;
+        fiber.waiting = false;
+        moved = true;
+        current_ = i;
+        enter(fiber);
+        if (fiber.done) --left;
+      }
+      if (!moved && left > 0) give_up("threads wait for one another for ever");
+    }
+  }
+
+  int count() const { return static_cast<int>(fibers_.size()); }
+
+  // Waits until every thread of the block has come as often.
+  void barrier(int index) {
+    Fiber& fiber = fibers_[static_cast<std::size_t>(index)];
+    ++fiber.barriers;
+    fiber.whole_block = true;
+    wait(fiber);
+  }
+
+  // Puts down what this lane brings and waits until the whole warp has; then deposits of the warp can be read until the
+  // operation after the next.
+  const Deposit* meet(int index, const Deposit& mine) {
+    Fiber& fiber = fibers_[static_cast<std::size_t>(index)];
+    const std::size_t half = fiber.meetings++ % 2 * fibers_.size();
+    deposits_[half + static_cast<std::size_t>(index)] = mine;
+    fiber.whole_block = false;
+    wait(fiber);
+    const Deposit* const warp = deposits_.data() + half + static_cast<std::size_t>(index / kWarp * kWarp);
+    for (int lane = 0; lane < kWarp; ++lane)
+      if (warp[lane].operation != mine.operation) give_up("lanes of a warp meet in different operations");
+    return warp;
+  }
+
+  Grid grid_;
+  int x_ = 0, y_ = 0, z_ = 0;
+  std::unique_ptr<Bytes16[]> shared_;
+
+ private:
+  struct Fiber {
+    ucontext_t context;
+    SimulatedBlock* block = nullptr;
+    bool done = false, waiting = false, whole_block = false;
+    long barriers = 0, meetings = 0;
+#if defined(__SANITIZE_ADDRESS__)
+    void* fake_stack = nullptr;
+#endif
+  };
+
+  bool released(const Fiber& fiber, std::size_t index) const {
+    const std::size_t first = fiber.whole_block ? 0 : index / kWarp * kWarp;
+    const std::size_t end = fiber.whole_block ? fibers_.size() : first + kWarp;
+    for (std::size_t i = first; i < end; ++i) {
+      const Fiber& other = fibers_[i];
+      if (fiber.whole_block ? other.barriers < fiber.barriers : other.meetings < fiber.meetings) {
+        if (other.done) give_up("a thread has returned that others wait for");
+        return false;
+      }
+    }
+    return true;
+  }
+
+  void start(std::size_t i) {
+    Fiber& fiber = fibers_[i];
+    fiber.block = this;
+    fiber.done = fiber.waiting = false;
+    fiber.barriers = fiber.meetings = 0;
+    getcontext(&fiber.context);
+    fiber.context.uc_stack.ss_sp = stacks_.get() + i * kStack;
+    fiber.context.uc_stack.ss_size = kStack;
+    fiber.context.uc_link = nullptr;
+    const auto at = reinterpret_cast<std::uintptr_t>(this);
+    makecontext(&fiber.context, reinterpret_cast<void (*)()>(&SimulatedBlock::main), 2, static_cast<unsigned>(at >> 32),
+                static_cast<unsigned>(at & 0xffffffffu));
+  }
+
+  static void main(unsigned high, unsigned low) {
+    auto* const block = reinterpret_cast<SimulatedBlock*>(static_cast<std::uintptr_t>(high) << 32 | low);
+#if defined(__SANITIZE_ADDRESS__)
+    __sanitizer_finish_switch_fiber(nullptr, &block->host_stack_, &block->host_stack_size_);
+#endif
+    const std::size_t me = block->current_;
+    {
+      SimulatedThread thread(*block, static_cast<int>(me));
+      block->body_(thread);
+    }
+    Fiber& fiber = block->fibers_[me];
+    fiber.done = true;
+#if defined(__SANITIZE_ADDRESS__)
+    __sanitizer_start_switch_fiber(nullptr, block->host_stack_, block->host_stack_size_);
+#endif
+    setcontext(&block->host_);
+  }
+
+  void enter(Fiber& fiber) {
+#if defined(__SANITIZE_ADDRESS__)
+    void* fake = nullptr;
+    __sanitizer_start_switch_fiber(&fake, fiber.context.uc_stack.ss_sp, kStack);
+    swapcontext(&host_, &fiber.context);
+    __sanitizer_finish_switch_fiber(fake, nullptr, nullptr);
+#else
+    swapcontext(&host_, &fiber.context);
+#endif
+  }
+
+  void wait(Fiber& fiber) {
+    fiber.waiting = true;
+#if defined(__SANITIZE_ADDRESS__)
+    __sanitizer_start_switch_fiber(&fiber.fake_stack, host_stack_, host_stack_size_);
+    swapcontext(&fiber.context, &host_);
+    __sanitizer_finish_switch_fiber(fiber.fake_stack, &host_stack_, &host_stack_size_);
+#else
+    swapcontext(&fiber.context, &host_);
+#endif
+  }
+
+  const std::function<void(SimulatedThread&)>& body_;
+  std::vector<Fiber> fibers_;
+  std::vector<Deposit> deposits_;
+  std::size_t shared_bytes_;
+  std::unique_ptr<char[]> stacks_;
+  ucontext_t host_;
+  std::size_t current_ = 0;
+#if defined(__SANITIZE_ADDRESS__)
+  const void* host_stack_ = nullptr;
+  std::size_t host_stack_size_ = 0;
+#endif
+};
+
+int SimulatedThread::count() const { return block_.count(); }
+int SimulatedThread::block_x() const { return block_.x_; }
+int SimulatedThread::block_y() const { return block_.y_; }
+int SimulatedThread::block_z() const { return block_.z_; }
+int SimulatedThread::grid_x() const { return block_.grid_.x; }
+unsigned char* SimulatedThread::shared() const { return reinterpret_cast<unsigned char*>(block_.shared_.get()); }
+void SimulatedThread::sync() const { block_.barrier(index_); }
+int SimulatedThread::add_shared(int* counter, int value) const {
+  const int before = *counter;
+  *counter += value;
+  return before;
+}
+
+float SimulatedThread::exchange(float v, int mask) const { return bits_as<float>(exchange(bits_as<int>(v), mask)); }
+int SimulatedThread::exchange(int v, int mask) const {
+  Deposit mine;
+  mine.operation = 1000 + mask;
+  mine.words[0] = bits_as<std::uint32_t>(v);
+  return bits_as<int>(block_.meet(index_, mine)[lane() ^ mask].words[0]);
+}
+
+// Shared memory is read before the lanes go on, hence the second meeting: a lane may write there afterwards.
+void SimulatedThread::load_matrices(std::uint32_t (&out)[4], const void* row) const {
+  Deposit mine;
+  mine.operation = 1;
+  mine.pointer = row;
+  if (reinterpret_cast<std::uintptr_t>(row) % 16 != 0) give_up("a matrix row doesn't lie on 16 bytes");
+  const Deposit* const warp = block_.meet(index_, mine);
+  for (int m = 0; m < 4; ++m)
+    memcpy(&out[m], static_cast<const unsigned char*>(warp[8 * m + lane() / 4].pointer) + 4 * (lane() % 4), 4);
+  mine.operation = 2;
+  block_.meet(index_, mine);
+}
+
+void SimulatedThread::load_matrices_transposed(std::uint32_t (&out)[4], const void* row) const {
+  Deposit mine;
+  mine.operation = 3;
+  mine.pointer = row;
+  if (reinterpret_cast<std::uintptr_t>(row) % 16 != 0) give_up("a matrix row doesn't lie on 16 bytes");
+  const Deposit* const warp = block_.meet(index_, mine);
+  for (int m = 0; m < 4; ++m) {
+    std::uint16_t pair[2];
+    for (int i = 0; i < 2; ++i)
+      memcpy(&pair[i], static_cast<const unsigned char*>(warp[8 * m + 2 * (lane() % 4) + i].pointer) + 2 * (lane() / 4), 2);
+    out[m] = static_cast<std::uint32_t>(pair[0]) | static_cast<std::uint32_t>(pair[1]) << 16;
+  }
+  mine.operation = 4;
+  block_.meet(index_, mine);
+}
+
+// Fragments of mma.m16n8k16 (PTX ISA 9.7.14): with g = lane / 4 and t = lane % 4, a[0], a[1], a[2], a[3] hold rows g, g + 8, g,
+// g + 8 at columns 2t, 2t, 2t + 8, 2t + 8 (and the next); b0, b1 hold rows 2t, 2t + 8 (and the next) of column g; c holds
+// (g, 2t), (g, 2t + 1), (g + 8, 2t), (g + 8, 2t + 1).
+void SimulatedThread::multiply(float (&c)[4], const std::uint32_t (&a)[4], std::uint32_t b0, std::uint32_t b1) const {
+  Deposit mine;
+  mine.operation = 5;
+  for (int i = 0; i < 4; ++i) mine.words[i] = a[i];
+  mine.words[4] = b0;
+  mine.words[5] = b1;
+  const Deposit* const warp = block_.meet(index_, mine);
+  const int g = lane() / 4, t = lane() % 4;
+  for (int i = 0; i < 4; ++i) {
+    const int row = g + i / 2 * 8, column = 2 * t + i % 2;
+    float sum = c[i];
+    for (int k = 0; k < 16; ++k) {
+      const std::uint32_t wa = warp[row % 8 * 4 + k % 8 / 2].words[row / 8 + k / 8 * 2];
+      const std::uint32_t wb = warp[column * 4 + k % 8 / 2].words[4 + k / 8];
+      sum += f16_to_float(static_cast<std::uint16_t>(wa >> 16 * (k % 2))) *
+             f16_to_float(static_cast<std::uint16_t>(wb >> 16 * (k % 2)));
+    }
+    c[i] = sum;
+  }
+}
+
+void SimulatedThread::copy16(void* to_shared, const void* from) const {
+  if (reinterpret_cast<std::uintptr_t>(to_shared) % 16 != 0 || reinterpret_cast<std::uintptr_t>(from) % 16 != 0)
+    give_up("a copy of 16 bytes doesn't lie on 16 bytes");
+  copies_.emplace_back(to_shared, from);
+}
+void SimulatedThread::wait_copies() const {
+  for (const auto& [to, from] : copies_) memcpy(to, from, 16);
+  copies_.clear();
+}
+
+void set_thread_order(ThreadOrder order) { g_order = order; }
+
+void simulate(Grid grid, int threads, std::size_t shared_bytes, const std::function<void(SimulatedThread&)>& body) {
+  if (threads % kWarp != 0) give_up("a block isn't made of whole warps");
+  SimulatedBlock block(grid, threads, shared_bytes, body);
+  for (int z = 0; z < grid.z; ++z)
+    for (int y = 0; y < grid.y; ++y)
+      for (int x = 0; x < grid.x; ++x) block.run(x, y, z);
+}
+
+}  // namespace retort::cuda

@@ -1,0 +1,35 @@
+// The kernels of kernels/cuda, run thread by thread on the CPU, against the reference. Every case runs twice, with the
+// threads of a block in opposite order between barriers: a missing barrier shows as a difference.
+#include <QtTest>
+
+#include "cuda_test_rows.h"
+#include "kernels/cuda/simulator.h"
+
+using namespace retort::cuda;
+
+class CudaSimulatedTest : public QObject {
+  Q_OBJECT
+ private:
+  std::vector<test::NamedCase> cases_ = test::all_cases(false);
+
+ private slots:
+  void kernels_data() {
+    QTest::addColumn<int>("number");
+    for (std::size_t i = 0; i < cases_.size(); ++i) QTest::newRow(cases_[i].name.c_str()) << static_cast<int>(i);
+  }
+  void kernels() {
+#if defined(__SANITIZE_THREAD__)
+    QSKIP("the simulated device's fibers are unknown to the thread sanitizer");
+#endif
+    QFETCH(int, number);
+    Stream stream;
+    for (const ThreadOrder order : {ThreadOrder::kForward, ThreadOrder::kBackward}) {
+      set_thread_order(order);
+      const std::string wrong = cases_[static_cast<std::size_t>(number)].run(stream);
+      QVERIFY2(wrong.empty(), wrong.c_str());
+    }
+  }
+};
+
+QTEST_APPLESS_MAIN(CudaSimulatedTest)
+#include "cuda_simulated_test.moc"
