@@ -25,7 +25,7 @@ retort_status Model::upload(std::int32_t index, const void* data, std::uint64_t 
     weight.vector = memory.as<float>();
   } else {
     const Type type = *find_type(info.type);
-    const MatrixBytes bytes = matrix_bytes(type, info.rows, info.columns), row = matrix_bytes(type, 1, info.columns);
+    const MatrixBytes whole = matrix_bytes(type, info.rows, info.columns), row = matrix_bytes(type, 1, info.columns);
     const std::uint64_t stored = stored_bytes(type, 1, info.columns);
     // A few megabytes of rows at a time through the host's memory.
     const std::int64_t rows = std::max<std::int64_t>(1, std::min<std::int64_t>(info.rows, (std::int64_t{4} << 20) / static_cast<std::int64_t>(row.body)));
@@ -35,10 +35,10 @@ retort_status Model::upload(std::int32_t index, const void* data, std::uint64_t 
       split_rows(type, static_cast<const unsigned char*>(data) + unsigned_of(r) * stored, now, info.columns, body.data(), scales.data());
       if (const retort_status s = stream.copy_in(memory.as<unsigned char>(unsigned_of(r) * row.body), body.data(), row.body * unsigned_of(now))) return s;
       if (!scales.empty())
-        if (const retort_status s = stream.copy_in(memory.as<unsigned char>(bytes.body + unsigned_of(r) * row.scales), scales.data(), row.scales * unsigned_of(now)))
+        if (const retort_status s = stream.copy_in(memory.as<unsigned char>(whole.body + unsigned_of(r) * row.scales), scales.data(), row.scales * unsigned_of(now)))
           return s;
     }
-    weight.matrix = {memory.as<unsigned char>(), bytes.scales ? memory.as<std::uint16_t>(bytes.body) : nullptr, static_cast<std::int32_t>(info.rows),
+    weight.matrix = {memory.as<unsigned char>(), whole.scales ? memory.as<std::uint16_t>(whole.body) : nullptr, static_cast<std::int32_t>(info.rows),
                      static_cast<std::int32_t>(info.columns), static_cast<std::int32_t>(divide_up(info.columns, layout_of(type).block)), type};
   }
   if (const retort_status s = stream.wait()) return s;

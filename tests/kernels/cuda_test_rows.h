@@ -21,16 +21,16 @@ inline std::vector<NamedCase> all_cases(bool large) {
     if (large) columns.push_back(4096);
     for (const std::int64_t n : columns)
       for (const std::int64_t tokens : {1, 3, 4, 5, 33}) {
-        const std::int64_t rows = large ? 515 : tokens == 33 ? 130 : 37;
+        const std::int64_t rows = large ? 515 : tokens == 33 ? 65 : 37;
         cases.push_back({shape_text(type.name, rows, n, tokens), [=](Stream& s) { return linear_case(s, type, rows, n, tokens); }});
       }
     // Enough columns for several tiles of activations (more than a token), and for warps that share a row.
     const std::int64_t wide = large ? 14336 : 3072;
     cases.push_back({shape_text(type.name, 5, wide, 4), [=](Stream& s) { return linear_case(s, type, 5, wide, 4); }});
     cases.push_back({shape_text(type.name, 5, large ? 14336 : 12800, 1), [=](Stream& s) { return linear_case(s, type, 5, large ? 14336 : 12800, 1); }});
-    for (const std::int64_t tokens : {2, 20, 150})
+    for (const std::int64_t tokens : {2, 20, 140})
       cases.push_back({std::string("exact ") + type.name + " tokens " + std::to_string(tokens),
-                       [=](Stream& s) { return exact_linear_case(s, type, tokens == 150 ? 130 : 40, 512, tokens); }});
+                       [=](Stream& s) { return exact_linear_case(s, type, tokens == 140 ? 130 : 40, 256, tokens); }});
     cases.push_back({std::string("rows of a table ") + type.name, [=](Stream& s) { return embed_case(s, type); }});
   }
   for (const bool mean : {false, true})
