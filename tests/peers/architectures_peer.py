@@ -12,15 +12,15 @@ file against Retort's of the folder, and the type of each tensor of our Q4_K_M a
 """
 import argparse
 import json
-import os
 import pathlib
 import re
 import shutil
-import subprocess
 import sys
 
 import torch
 import transformers as t
+
+from programs import LlamaCpp, Retort
 
 TOLERANCE = 0.0002   # weights and cache in f32 on both sides: what is left is the order of sums, and ggml's GELU, a table of f16
 BASE = dict(hidden_size=256, intermediate_size=512, num_hidden_layers=4, num_attention_heads=4, max_position_embeddings=1024,
@@ -66,29 +66,10 @@ def add_tokens(path, texts):
     path.write_text(json.dumps(tokenizer))
 
 
-class Peer:
+class Peer(LlamaCpp):
     def __init__(self, options):
-        self.options, self.work = options, pathlib.Path(options.work)
-
-    def inside(self, path):
-        path = str(pathlib.Path(path).absolute())
-        if self.options.seen_as:
-            outside, within = self.options.seen_as.split("=")
-            path = path.replace(outside, within, 1)
-        return path
-
-    def run(self, tool, *arguments):
-        command = (["chroot", self.options.root] if self.options.root else []) + [tool, *map(str, arguments)]
-        done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_WAIT_POLICY": "passive"})
-        if done.returncode != 0:
-            raise RuntimeError(f"{tool}: {(done.stderr.strip().splitlines() or ['failed'])[-1]}")
-        return done.stdout + done.stderr
-
-    def retort(self, *arguments):
-        done = subprocess.run([self.options.retort, *map(str, arguments), "--json"], capture_output=True, text=True)
-        if done.returncode != 0:
-            raise RuntimeError(done.stderr.strip().splitlines()[-1])
-        return json.loads(done.stdout)
+        super().__init__(options.root, options.seen_as)
+        self.options, self.work, self.retort = options, pathlib.Path(options.work), Retort(options.retort)
 
     def types(self, path):
         return {tensor["name"]: tensor["type"] for tensor in self.retort("inspect", path)["tensors"]}

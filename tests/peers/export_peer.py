@@ -10,35 +10,21 @@ as in quantize_peer.py. Exit code 1 when a file does not load, tokens differ or 
 """
 import argparse
 import json
-import os
 import pathlib
 import re
-import subprocess
 import sys
+
+from programs import LlamaCpp, output_of
 
 TOLERANCE = 0.005
 TEXTS = ["Hello,  world! It's 3.14159 or 1234567890.", " leading and trailing ", "def f(x):\n\treturn x  # tab\n\n\n",
          "Straße, naïve café, Привет, 你好世界, こんにちは, 😀👩‍👧", "I'LL you're we've", "a<|im_start|>user\nhi<|im_end|>"]
 
 
-class Peer:
+class Peer(LlamaCpp):
     def __init__(self, options):
+        super().__init__(options.root, options.seen_as)
         self.options = options
-
-    def inside(self, path):
-        path = str(pathlib.Path(path).absolute())
-        if self.options.seen_as:
-            outside, within = self.options.seen_as.split("=")
-            path = path.replace(outside, within, 1)
-        return path
-
-    def run(self, tool, *arguments):
-        command = (["chroot", self.options.root] if self.options.root else []) + [tool, *arguments]
-        # Without this, threads that spin for a core another program has make a shared machine crawl.
-        done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_WAIT_POLICY": "passive"})
-        if done.returncode != 0:
-            raise RuntimeError(f"{tool} failed ({done.returncode}): {done.stderr.strip().splitlines()[-1:]}")
-        return done.stdout + done.stderr
 
     def perplexity(self, model, text):
         out = self.run("llama-perplexity", "-m", self.inside(model), "-f", self.inside(text), "-c", "512", "-b", "512",
@@ -53,10 +39,7 @@ class Peer:
 
 
 def ours(options, *arguments, text=None):
-    done = subprocess.run([options.retort, *arguments], capture_output=True, text=True, input=text)
-    if done.returncode != 0:
-        raise RuntimeError(f"retort {arguments[0]} failed ({done.returncode}): {done.stderr.strip()}")
-    return done.stdout
+    return output_of([options.retort, *arguments], input=text).stdout
 
 
 def write(options, model, level, output):

@@ -15,23 +15,20 @@ import os
 import pathlib
 import random
 import shutil
-import subprocess
 import sys
 import time
+
+from programs import Retort
 
 
 class Bench:
     def __init__(self, options):
         self.options, self.work, self.shared = options, pathlib.Path(options.work), pathlib.Path(options.shared)
         self.work.mkdir(parents=True, exist_ok=True)
-        self.environment = dict(os.environ, XDG_CACHE_HOME=str(self.work / "cache"))
+        self.program = Retort(options.retort, dict(os.environ, XDG_CACHE_HOME=str(self.work / "cache")))
 
     def retort(self, *arguments):
-        command = [self.options.retort, *map(str, arguments), "--threads", str(self.options.threads), "--json"]
-        done = subprocess.run(command, env=self.environment, capture_output=True, text=True)
-        if done.returncode:
-            sys.exit(f"{' '.join(command)}: {done.stderr.strip().splitlines()[-1]}")
-        return json.loads(done.stdout)
+        return self.program(*arguments, "--threads", self.options.threads)
 
     def train(self, name, seed, soft):
         train = self.shared / "data/sst2_train.jsonl"

@@ -15,8 +15,9 @@ import json
 import os
 import pathlib
 import shutil
-import subprocess
 import sys
+
+from programs import Retort
 
 LEAST_AGREEMENT, MOST_LOSS = 0.975, 0.005
 
@@ -25,14 +26,10 @@ class Bench:
     def __init__(self, options):
         self.options, self.work, self.shared = options, pathlib.Path(options.work), pathlib.Path(options.shared)
         self.work.mkdir(parents=True, exist_ok=True)
-        self.environment = dict(os.environ, XDG_CACHE_HOME=str(self.work / "cache"))
+        self.program = Retort(options.retort, dict(os.environ, XDG_CACHE_HOME=str(self.work / "cache")))
 
     def retort(self, *arguments):
-        command = [self.options.retort, *map(str, arguments), "--threads", str(self.options.threads), "--json"]
-        done = subprocess.run(command, env=self.environment, capture_output=True, text=True)
-        if done.returncode:
-            sys.exit(f"{' '.join(command)}: {done.stderr.strip().splitlines()[-1]}")
-        return json.loads(done.stdout)
+        return self.program(*arguments, "--threads", self.options.threads)
 
     def make(self, name, recipe):
         """The student of a recipe; one that was finished before is not made again."""

@@ -12,7 +12,8 @@ import argparse
 import json
 import pathlib
 import re
-import subprocess
+
+from programs import LlamaCpp, output_of
 
 
 def main():
@@ -32,21 +33,13 @@ def main():
     work = pathlib.Path(options.work).absolute()
     work.mkdir(parents=True, exist_ok=True)
 
-    def inside(path):
-        path = str(pathlib.Path(path).absolute())
-        return path.replace(*options.seen_as.split("="), 1) if options.seen_as else path
-
-    def peer(tool, *words):
-        command = (["chroot", options.root] if options.root else []) + [tool, *map(str, words)]
-        done = subprocess.run(command, capture_output=True, text=True)
-        if done.returncode:
-            raise SystemExit(f"{tool} failed: {done.stderr[-400:]}")
-        return done.stdout + done.stderr
+    llama = LlamaCpp(options.root, options.seen_as)
+    inside, peer = llama.inside, llama.run
 
     def ours(model, task, activations, *words):
         command = [options.retort, "eval", str(model), "--task", task, "--data", options.text, "--chunks", options.chunks,
                    "--threads", options.threads, "--activations", activations, "--json", *words]
-        return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+        return json.loads(output_of(command).stdout)
 
     text = work / "text.txt"
     text.write_bytes(pathlib.Path(options.text).read_bytes())
@@ -62,8 +55,7 @@ def main():
         file = work / f"{level}.gguf"
         if options.ours:
             words = ["--imatrix", options.imatrix] if options.imatrix else []
-            subprocess.run([options.retort, "quantize", options.original, "--type", level, "-o", str(file), *words],
-                           check=True, capture_output=True)
+            output_of([options.retort, "quantize", options.original, "--type", level, "-o", file, *words])
         else:
             words = ["--imatrix", inside(options.imatrix)] if options.imatrix else []
             peer("llama-quantize", *words, inside(options.original), inside(file), level, options.threads)
