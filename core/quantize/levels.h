@@ -38,8 +38,8 @@ struct TensorPlan {
 struct LevelPlan {
   std::vector<TensorPlan> tensors;      // every weight, in the graph's order
   std::uint64_t bytes = 0;              // tensor data
-  // GGUF file with metadata and padding, equal to llama-quantize's. INT8, which GGUF lacks, is counted as if it had it;
-  // of a model that cannot become GGUF only the tensors are counted.
+  // GGUF file with metadata and padding, equal to llama-quantize's. INT8, which GGUF lacks, is counted as if it had it.
+  // Of a model that cannot become GGUF: the folder that is written.
   std::uint64_t file_bytes = 0;
   double bits_per_weight = 0;
 };

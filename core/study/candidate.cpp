@@ -70,20 +70,10 @@ Result<CandidatePlan> plan_candidate(const Model& source, const Digest& source_d
     return Error{.code = ErrorCode::kBadRecipe, .place = recipe.name, .expected = "one quantize stage"};
   RETORT_TRY(const LevelPlan level, plan_level(source, stage.level, stage.importance, stage.overrides));
   CandidatePlan plan = plan_as_stored(source);
-  plan.bytes = level.file_bytes > 0 ? level.file_bytes : level.bytes;
+  plan.bytes = level.file_bytes;
   plan.bits_per_weight = level.bits_per_weight;
-  const bool folder = source.checkpoint->format != CheckpointFormat::kGguf && level.file_bytes == level.bytes;
-  if (folder) plan.bytes += distill::folder_text_bytes(source, source.checkpoint->config_json);
-  for (TensorPlan entry : level.tensors) {
+  for (const TensorPlan& entry : level.tensors) {
     const auto id = static_cast<std::size_t>(entry.weight);
-    // What is written as a folder packs as its form does: linears, and every other matrix in F16.
-    const bool matrix = source.graph.weights[id].shape.size() == 2;
-    if (stage.level == "INT8" && !source.graph.causal && matrix && stage.overrides.empty() && !folder_packs_int8(source.graph, entry.weight)) {
-      entry.type = TensorType::kF16;
-      const auto [rows, columns] = rows_and_columns(source.weights[id]);
-      plan.bytes = plan.bytes + static_cast<std::uint64_t>(rows * columns) * 2 - entry.bytes;
-      plan.bits_per_weight += 8.0 * (2.0 * static_cast<double>(rows * columns) - static_cast<double>(entry.bytes)) / static_cast<double>(source.parameters());
-    }
     plan.types[id] = entry.type;
     if (entry.wanted)
       plan.fallbacks.emplace_back(entry.name, fmt::format("{} wanted, {} used", name_of(*entry.wanted), name_of(entry.type)));
@@ -93,9 +83,6 @@ Result<CandidatePlan> plan_candidate(const Model& source, const Digest& source_d
     tensor.key = tensor_key(source, source_digest, tensor, importance);
     plan.tensors.push_back(std::move(tensor));
   }
-  // To the byte, where the form is that of students.
-  if (folder && !source.graph.causal && stage.level == "INT8" && stage.overrides.empty())
-    if (const auto bytes = distill::predict_packed_bytes(source, {.kind = distill::StageKind::kQuantize, .level = stage.level})) plan.bytes = *bytes;
   return plan;
 }
 

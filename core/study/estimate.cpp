@@ -14,6 +14,10 @@
 namespace retort {
 namespace {
 
+bool stage_is_judged(const CandidateInfo& candidate, std::size_t stage) {
+  return candidate.stages.size() > stage && candidate.stages[stage].figures.contains("accuracy");
+}
+
 // Share of the machine's multiply-add limit that evaluation reaches, and weights packed per second and thread: typical
 // of the reference machine, used until the study has rates of its own.
 constexpr double kEvaluationShare = 0.35;
@@ -160,7 +164,8 @@ RunEstimate estimate_run(const Study& study) {
         if (candidate) add_training(const_cast<StudyImpl&>(*own), document, *candidate, step.stage, model, slowness, sums);
         break;
       case StepKind::kClasses:
-        if (known && (step.stage > 0 || !info->evaluations.contains(step.data))) sums.seconds += static_cast<double>(data[step.data]->tokens) * token_seconds;
+        if (known && !(step.stage > 0 ? stage_is_judged(*info, step.stage) : info->evaluations.contains(step.data)))
+          sums.seconds += static_cast<double>(data[step.data]->tokens) * token_seconds;
         break;
       case StepKind::kText:
         if (known && !info->evaluations.contains(step.data)) sums.seconds += static_cast<double>(data[step.data]->tokens) * token_seconds;

@@ -14,6 +14,7 @@
 #include <random>
 
 #include "core/formats/writers.h"
+#include "own_settings.h"
 #include "synthetic_study.h"
 #include "ui/actions.h"
 #include "ui/main_window.h"
@@ -79,13 +80,10 @@ TableView* tableNamed(QWidget* in, const QString& name) {
 
 class ModelPageTest : public QObject {
   Q_OBJECT
-  QTemporaryDir m_settings;
+  test::OwnSettings m_settings;
 
  private slots:
   void initTestCase() {
-    QSettings::setDefaultFormat(QSettings::IniFormat);
-    QSettings::setPath(QSettings::IniFormat, QSettings::UserScope, m_settings.path());
-    QCoreApplication::setOrganizationName(QStringLiteral("retort-test"));
     Theme::instance().setMode(qEnvironmentVariable("RETORT_THEME") == QStringLiteral("dark") ? Theme::Mode::Dark : Theme::Mode::Light);
   }
 

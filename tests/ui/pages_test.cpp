@@ -8,6 +8,7 @@
 #include <QtTest>
 
 #include "core/evaluate/data_set.h"
+#include "own_settings.h"
 #include "synthetic_study.h"
 #include "ui/actions.h"
 #include "ui/models/blind_tally.h"
@@ -31,15 +32,9 @@ using namespace retort::ui;
 
 class PagesTest : public QObject {
   Q_OBJECT
-  QTemporaryDir m_settings;
+  test::OwnSettings m_settings;
 
  private slots:
-  void initTestCase() {
-    QSettings::setDefaultFormat(QSettings::IniFormat);
-    QSettings::setPath(QSettings::IniFormat, QSettings::UserScope, m_settings.path());
-    QCoreApplication::setOrganizationName(QStringLiteral("retort-test"));
-  }
-
   void votesCountPairByPair() {
     BlindTally tally;
     tally.vote({5, 1, 7}, 7);   // says nothing of 1 and 5

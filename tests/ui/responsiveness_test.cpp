@@ -11,6 +11,7 @@
 #include <cmath>
 #include <thread>
 
+#include "own_settings.h"
 #include "synthetic_study.h"
 #include "ui/actions.h"
 #include "ui/main_window.h"
@@ -86,15 +87,9 @@ class MeasuringApplication : public QApplication {
 
 class ResponsivenessTest : public QObject {
   Q_OBJECT
-  QTemporaryDir m_settings;
+  test::OwnSettings m_settings;
 
  private slots:
-  void initTestCase() {
-    QSettings::setDefaultFormat(QSettings::IniFormat);
-    QSettings::setPath(QSettings::IniFormat, QSettings::UserScope, m_settings.path());
-    QCoreApplication::setOrganizationName(QStringLiteral("retort-test"));
-  }
-
   // A host that takes a virtual machine's processor away for some ms is counted as the thread's own time by its clock. A stall of
   // the window's making comes back in every run, so only what does fails.
   void noEventStallsDuringARun() {

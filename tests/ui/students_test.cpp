@@ -10,6 +10,7 @@
 #include <QTemporaryDir>
 #include <QtTest>
 
+#include "own_settings.h"
 #include "synthetic_study.h"
 #include "ui/actions.h"
 #include "ui/main_window.h"
@@ -67,15 +68,9 @@ struct Around {
 
 class StudentsTest : public QObject {
   Q_OBJECT
-  QTemporaryDir m_settings;
+  test::OwnSettings m_settings;
 
  private slots:
-  void initTestCase() {
-    QSettings::setDefaultFormat(QSettings::IniFormat);
-    QSettings::setPath(QSettings::IniFormat, QSettings::UserScope, m_settings.path());
-    QCoreApplication::setOrganizationName(QStringLiteral("retort-test"));
-  }
-
   // Every parameter that the editor shows is one of the recipe, and its whole range is one that the reader takes.
   void rangesAreThoseOfTheReader() {
     for (const DistillParameter& p : distillParameters()) {

@@ -10,6 +10,7 @@
 #include <QTemporaryDir>
 #include <QtTest>
 
+#include "own_settings.h"
 #include "synthetic_study.h"
 #include "ui/actions.h"
 #include "ui/frame/command_palette.h"
@@ -45,15 +46,9 @@ class WindowTest : public QObject {
     }
   };
 
-  QTemporaryDir m_settings;
+  test::OwnSettings m_settings;
 
  private slots:
-  void initTestCase() {
-    QSettings::setDefaultFormat(QSettings::IniFormat);
-    QSettings::setPath(QSettings::IniFormat, QSettings::UserScope, m_settings.path());
-    QCoreApplication::setOrganizationName(QStringLiteral("retort-test"));
-  }
-
   void startsOnTheStartPage() {
     QElapsedTimer clock;
     clock.start();

@@ -246,12 +246,7 @@ class DistillTest : public QObject {
 
   // Three random layers, and a tokenizer of single letters.
   void write_teacher() const {
-    tiny::Spec spec;
-    spec.layers = 3;
-    spec.hidden = 32;
-    spec.head_dim = 8;
-    spec.feed_forward = 48;
-    spec.tied = true;
+    const tiny::Spec spec = {.tied = true, .hidden = 32, .layers = 3, .head_dim = 8, .feed_forward = 48};
     write_letter_model(path("teacher"), spec);
   }
 

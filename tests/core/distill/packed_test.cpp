@@ -31,22 +31,9 @@ class PackedTest : public QObject {
   void initTestCase() {
     QVERIFY(folder_.isValid());
     qputenv("XDG_CACHE_HOME", path("cache").c_str());
-    tiny::Spec spec;
-    spec.layers = 2;
-    spec.hidden = 256;
-    spec.head_dim = 64;
-    spec.feed_forward = 256;
-    spec.tied = true;
+    const tiny::Spec spec = {.tied = true, .hidden = 256, .layers = 2, .head_dim = 64, .feed_forward = 256};
     write_letter_model(path("teacher"), spec);
-    std::string text;
-    std::mt19937 random(3);
-    const std::array<const char*, 6> words = {"abba", "cede", "dad", "fee", "gaga", "hedge"};
-    for (int d = 0; d < 50; ++d) {
-      std::string line;
-      for (int i = 0; i < 20; ++i) line += std::string(i == 0 ? "" : " ") + words[random() % words.size()];
-      text += nlohmann::json{{"text", line}}.dump() + "\n";
-    }
-    must(write_text_file(path("text.jsonl"), text));
+    must(write_text_file(path("text.jsonl"), made_up_text(50, 3)));
   }
 
   // d/df of Σ gradient · weight, which is linear in the factors, against differences of what is decoded.

@@ -21,12 +21,7 @@ class PredictTest : public QObject {
   void initTestCase() {
     QVERIFY(folder_.isValid());
     qputenv("XDG_CACHE_HOME", path("cache").c_str());
-    tiny::Spec spec;
-    spec.layers = 4;
-    spec.hidden = 128;
-    spec.head_dim = 32;
-    spec.feed_forward = 256;
-    spec.tied = true;
+    const tiny::Spec spec = {.tied = true, .hidden = 128, .layers = 4, .head_dim = 32, .feed_forward = 256};
     write_letter_model(path("teacher"), spec);
     std::string text;
     for (int d = 0; d < 40; ++d) text += nlohmann::json{{"text", std::string(static_cast<std::size_t>(30 + d % 7), static_cast<char>('a' + d % 26)) + " abc"}}.dump() + "\n";

@@ -56,12 +56,7 @@ class SequencesTest : public QObject {
   void initTestCase() {
     QVERIFY(folder_.isValid());
     qputenv("XDG_CACHE_HOME", path("cache").c_str());
-    tiny::Spec spec;
-    spec.hidden = 32;
-    spec.head_dim = 8;
-    spec.feed_forward = 48;
-    spec.tied = true;
-    spec.vocabulary = 41;
+    const tiny::Spec spec = {.tied = true, .vocabulary = 41, .hidden = 32, .head_dim = 8, .feed_forward = 48};
     write_letter_model(path("plain"), spec);
     for (const auto& [name, chat_template] : {std::pair("chat", kTemplate), std::pair("forgetful", kForgetful)}) {
       write_letter_model(path(name), spec);
@@ -248,12 +243,7 @@ class SequencesTest : public QObject {
   // A teacher with another template and other numbers reads its own text of the same conversation.
   void another_template() {
     write_letter_model(path("other"), [] {
-      tiny::Spec spec;
-      spec.hidden = 32;
-      spec.head_dim = 8;
-      spec.feed_forward = 48;
-      spec.tied = true;
-      spec.vocabulary = 42;
+      const tiny::Spec spec = {.tied = true, .vocabulary = 42, .hidden = 32, .head_dim = 8, .feed_forward = 48};
       return spec;
     }());
     auto tokenizer = json::parse(must(read_text_file(path("other/tokenizer.json"))));

@@ -37,11 +37,7 @@ class StageFiguresTest : public QObject {
     QTemporaryDir folder;
     const auto path = [&](const char* part) { return std::filesystem::path(folder.path().toStdString()) / part; };
     qputenv("XDG_CACHE_HOME", path("cache").c_str());
-    tiny::Spec spec;
-    spec.hidden = 128;
-    spec.head_dim = 32;
-    spec.feed_forward = 256;
-    spec.tied = true;
+    const tiny::Spec spec = {.tied = true, .hidden = 128, .head_dim = 32, .feed_forward = 256};
     write_letter_model(path("teacher"), spec);
     std::string text;
     for (int d = 0; d < 40; ++d) text += nlohmann::json{{"text", std::string(40, static_cast<char>('a' + d % 26)) + std::to_string(d)}}.dump() + "\n";

@@ -32,13 +32,7 @@ class TeachersTest : public QObject {
   void initTestCase() {
     QVERIFY(folder_.isValid());
     qputenv("XDG_CACHE_HOME", path("cache").c_str());
-    tiny::Spec spec;
-    spec.layers = 3;
-    spec.hidden = 32;
-    spec.head_dim = 8;
-    spec.feed_forward = 48;
-    spec.tied = true;
-    spec.vocabulary = 38;
+    const tiny::Spec spec = {.tied = true, .vocabulary = 38, .hidden = 32, .layers = 3, .head_dim = 8, .feed_forward = 48};
     write_letter_model(path("letters"), spec);
     must(write_text_file(path("text.jsonl"), made_up_text(40, 1)));
     write_word_classifier(path("words"));

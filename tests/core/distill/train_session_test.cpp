@@ -61,13 +61,7 @@ struct Trained {
 };
 
 tiny::Spec spec_of(std::int64_t layers, bool tied = false) {
-  tiny::Spec spec;
-  spec.tied = tied;
-  spec.hidden = 32;
-  spec.layers = layers;
-  spec.head_dim = 8;
-  spec.feed_forward = 48;
-  return spec;
+  return {.tied = tied, .hidden = 32, .layers = layers, .head_dim = 8, .feed_forward = 48};
 }
 
 Trained tiny_model(const tiny::Spec& spec, int threads, bool recompute = false) {

@@ -22,7 +22,7 @@ struct Spec {
   std::int64_t vocabulary = 50, hidden = 64, layers = 2, heads = 4, kv_heads = 2, head_dim = 16, feed_forward = 96;
   TensorType type = TensorType::kF32;     // of the matrices
   double theta = 1000;
-  std::string rope_json;                  // folders: the value of rope_scaling
+  std::string rope_json = {};             // folders: the value of rope_scaling
   std::int64_t context = 256;
 };
 
