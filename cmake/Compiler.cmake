@@ -44,8 +44,24 @@ if(RETORT_TIDY)
   set(CMAKE_CXX_CLANG_TIDY ${RETORT_CLANG_TIDY} --quiet)
 endif()
 
-# Most of a file's compile time goes to the headers' templates, which files compiled as one share. Names in anonymous
-# namespaces must then differ within a layer. Sources with flags of their own stay alone.
+# Most of a file's compile time goes to the headers' templates, which files compiled as one share: eight neighbours of one folder.
+# Names in anonymous namespaces must then differ within a folder. Sources with flags of their own stay alone.
 function(retort_unity target)
-  set_target_properties(${target} PROPERTIES UNITY_BUILD ${RETORT_UNITY} UNITY_BUILD_BATCH_SIZE 8)
+  set_target_properties(${target} PROPERTIES UNITY_BUILD ${RETORT_UNITY} UNITY_BUILD_MODE GROUP)
+  get_target_property(sources ${target} SOURCES)
+  list(FILTER sources INCLUDE REGEX "\\.cpp$")
+  list(SORT sources)
+  set(folder "")
+  foreach(source ${sources})
+    get_filename_component(of ${source} DIRECTORY)
+    if(NOT of STREQUAL folder)
+      set(folder ${of})
+      set(number 0)
+    endif()
+    math(EXPR group "${number} / 8")
+    math(EXPR number "${number} + 1")
+    file(RELATIVE_PATH name ${CMAKE_SOURCE_DIR} ${folder})
+    string(REPLACE "/" "_" name ${name})
+    set_source_files_properties(${source} PROPERTIES UNITY_GROUP ${name}_${group})
+  endforeach()
 endfunction()

@@ -1,7 +1,7 @@
 // Compared ONNX graphs as a table and as JSON.
 #pragma once
 
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <vector>
 
 #include "core/onnx/compare.h"

@@ -44,7 +44,7 @@ std::vector<TokenId> encode_cut(const Tokenizer& tokenizer, const std::string& t
   return ids;
 }
 
-std::string shortened(std::string text) {
+std::string begin_of_text(std::string text) {
   if (text.size() > kShownBytes) {
     std::size_t end = kShownBytes;
     while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;   // not inside a character
@@ -152,7 +152,7 @@ class Classifier {
     outcomes.push_back({example.answer, answer});
     Evaluation::Row row;
     row.index = static_cast<std::int64_t>(rows.size());
-    row.text = shortened(example.text);
+    row.text = begin_of_text(example.text);
     row.group = name_of(example.answer);
     row.correct = answer == example.answer;
     row.score = row.correct ? 1 : 0;

@@ -20,7 +20,7 @@ Result<void> check_data(const Model& model, const DataSet& data, std::initialize
   return {};
 }
 
-std::string shortened(const std::string& text) {
+std::string end_of_text(const std::string& text) {
   std::string out = text.size() <= 160 ? text : "…" + text.substr(text.size() - 157);
   // Never begin inside a character.
   if (text.size() > 160)
@@ -172,7 +172,7 @@ Result<Evaluation> evaluate_choice(Session& session, const Model& model, const D
     right_per_byte += std::max_element(per_byte.begin(), per_byte.end()) - per_byte.begin() == example.answer;
     Evaluation::Row row;
     row.index = static_cast<std::int64_t>(e);
-    row.text = shortened(example.text);
+    row.text = end_of_text(example.text);
     row.group = example.group;
     row.correct = best == example.answer;
     row.score = row.correct ? 1 : 0;
@@ -207,7 +207,7 @@ Result<Evaluation> evaluate_exact(Session& session, const Model& model, const Da
     RETORT_TRY(const std::string said, greedy_answer(session, *model.tokenizer, std::move(prompt), answer_tokens, job));
     Evaluation::Row row;
     row.index = static_cast<std::int64_t>(e);
-    row.text = shortened(example.text);
+    row.text = end_of_text(example.text);
     row.group = example.group;
     row.correct = answer_is(said, example.target);
     row.score = row.correct ? 1 : 0;

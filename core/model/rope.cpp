@@ -85,14 +85,14 @@ float longrope_attention_factor(const RopeConfig& rope) {
   return static_cast<float>(std::sqrt(1 + std::log(rope.factor) / std::log(rope.original_context)));
 }
 
-Error bad(std::string place, std::string expected, std::string found) {
+Error bad_scaling(std::string place, std::string expected, std::string found) {
   return Error{.code = ErrorCode::kCorrupt, .place = std::move(place), .expected = std::move(expected),
                .found = std::move(found)};
 }
 
 Result<void> check_positive(const char* name, double value, double least = 0) {
   if (std::isfinite(value) && value > least && value <= 1e12) return {};
-  return bad(fmt::format("rope {}", name), fmt::format("a number above {}", least), fmt::format("{}", value));
+  return bad_scaling(fmt::format("rope {}", name), fmt::format("a number above {}", least), fmt::format("{}", value));
 }
 
 Result<void> check_factors(const char* name, std::size_t found, std::size_t expected) {
@@ -170,7 +170,7 @@ Result<void> check_rope(const ModelConfig& config, std::int32_t which) {
   const RopeConfig& rope = rope_of(config, which);
   const std::int64_t rotary = rotary_width(config, which);
   if (rotary <= 0 || rotary % 2 != 0 || rotary > config.head_dim)
-    return bad("rotary dimension", fmt::format("an even number up to {}", config.head_dim), std::to_string(rotary));
+    return bad_scaling("rotary dimension", fmt::format("an even number up to {}", config.head_dim), std::to_string(rotary));
   RETORT_CHECK(check_positive("theta", rope.theta));
   RETORT_CHECK(check_positive("factor", rope.factor));
   const std::size_t half = static_cast<std::size_t>(rotary / 2);
@@ -182,7 +182,7 @@ Result<void> check_rope(const ModelConfig& config, std::int32_t which) {
   // LongRoPE and YaRN take the logarithm of the trained context.
   RETORT_CHECK(check_positive("original context", rope.original_context, 1));
   if (rope.scaling == RopeScaling::kDynamic && (rotary <= 2 || rope.factor < 1))
-    return bad("rope factor", "at least 1, over more than two dimensions", fmt::format("{}", rope.factor));
+    return bad_scaling("rope factor", "at least 1, over more than two dimensions", fmt::format("{}", rope.factor));
   if (rope.scaling == RopeScaling::kLlama3) {
     RETORT_CHECK(check_positive("low_freq_factor", rope.low_frequency_factor));
     RETORT_CHECK(check_positive("high_freq_factor", rope.high_frequency_factor, rope.low_frequency_factor));

@@ -1,31 +1,16 @@
 // Models on a device, by a plug-in that computes on the processor with the reference kernels: what comes through the interface
 // is what the reference backend computes, bit for bit, whatever the passes, rewinds and chunks.
 #include <QTest>
-#include <numeric>
 
-#include "core/model/device_backend.h"
 #include "core/model/encoder_input.h"
 #include "core/model/generate.h"
 #include "core/model/sampling.h"
+#include "device_pair.h"
 #include "tiny_model.h"
 
 using namespace retort;
 
 namespace {
-
-std::string data_path(const char* name) { return std::string(RETORT_TEST_DATA) + "/" + name; }
-
-std::shared_ptr<const Model> opened(const std::string& path) {
-  auto model = open_model(path);
-  if (!model) qWarning("%s %s %s", model.error().place.c_str(), model.error().expected.c_str(), model.error().found.c_str());
-  return model ? std::make_shared<const Model>(*std::move(model)) : nullptr;
-}
-
-std::vector<TokenId> some_tokens(std::int64_t count, std::int64_t vocabulary) {
-  std::vector<TokenId> tokens(static_cast<std::size_t>(count));
-  for (std::size_t i = 0; i < tokens.size(); ++i) tokens[i] = static_cast<TokenId>((i * 7919 + 13) % static_cast<std::size_t>(vocabulary));
-  return tokens;
-}
 
 bool same(std::span<const float> a, std::span<const float> b) {
   return a.size() == b.size() && !a.empty() && std::memcmp(a.data(), b.data(), a.size_bytes()) == 0;
@@ -34,20 +19,6 @@ bool same(std::span<const float> a, std::span<const float> b) {
 std::vector<float> all_logits(Session& session, std::int64_t rows) {
   const auto logits = session.logits(0, rows);
   return logits ? std::vector<float>(logits->begin(), logits->end()) : std::vector<float>();
-}
-
-struct Pair {
-  std::unique_ptr<Backend> device, reference;
-  std::unique_ptr<Session> on_device, on_processor;
-};
-
-Result<Pair> compiled(const std::shared_ptr<const Model>& model, const RunOptions& options) {
-  Pair pair;
-  RETORT_TRY(pair.device, make_backend("cuda:0", 0));
-  RETORT_TRY(pair.reference, make_backend("reference", 2));
-  RETORT_TRY(pair.on_device, pair.device->compile(model, options));
-  RETORT_TRY(pair.on_processor, pair.reference->compile(model, options));
-  return pair;
 }
 
 }  // namespace
@@ -156,24 +127,15 @@ class DeviceSessionTest : public QObject {
     options.context = 24;
     auto pair = compiled(model, options);
     QVERIFY2(pair.ok(), pair ? "" : pair.error().found.c_str());
-    const std::vector<std::int64_t> lengths = {7, 1, 12, 20, 3, 9};
-    const std::int64_t total = std::accumulate(lengths.begin(), lengths.end(), std::int64_t{0});
-    const std::vector<TokenId> tokens = some_tokens(total, model->config.vocabulary);
-    std::vector<std::int32_t> positions, types;
-    for (const std::int64_t length : lengths)
-      for (std::int64_t i = 0; i < length; ++i) {
-        positions.push_back(static_cast<std::int32_t>(i + model->config.position_offset));
-        types.push_back(model->config.token_types > 1 && i > length / 2 ? 1 : 0);
-      }
-    const EncoderBatch batch{tokens, types, positions, lengths};
+    const Sequences sequences(*model);
+    const EncoderBatch batch = sequences.batch();
     QVERIFY(pair->on_device->encode(batch, {}).ok() && pair->on_processor->encode(batch, {}).ok());
     QVERIFY(same(pair->on_device->hidden(), pair->on_processor->hidden()));
     if (model->graph.outputs() > 0) {
-      const std::int64_t rows = model->graph.head == HeadKind::kSequenceLabels || model->graph.head == HeadKind::kEmbedding
-                                    ? static_cast<std::int64_t>(lengths.size()) : total;
+      const std::int64_t rows = sequences.outputs(*model);
       QVERIFY(same(all_logits(*pair->on_device, rows), all_logits(*pair->on_processor, rows)));
     }
-    QVERIFY(!pair->on_device->run(tokens, {}).ok());
+    QVERIFY(!pair->on_device->run(sequences.tokens, {}).ok());
   }
 
   void packed_types_pass_through_data() {

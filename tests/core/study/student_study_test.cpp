@@ -190,6 +190,7 @@ void StudentStudyTest::students_are_trained_and_measured() {
   auto again = Study::open(at("b.retort"));
   QVERIFY_OK(again);
   QCOMPARE(figures_of((*again)->snapshot().candidates[2]), figures_of(packed));
+  QCOMPARE(estimate_run(**again).seconds_high, 0.0);
   QVERIFY_OK(run_study(*again, {}, {}));
   for (const RunRow& row : (*again)->snapshot().run) {
     QVERIFY2(row.reused > 0, row.step.c_str());
