@@ -68,12 +68,12 @@ void Stream::submit(std::function<void()> work) {
 }
 retort_status Stream::copy_in(void* to, const void* from, std::uint64_t bytes) {
   if (state_->recording) return fail(RETORT_FAILED, "a copy within a recording");
-  std::memcpy(to, from, bytes);
+  if (bytes > 0) std::memcpy(to, from, bytes);
   return RETORT_OK;
 }
 retort_status Stream::copy_out(void* to, const void* from, std::uint64_t bytes) { return copy_in(to, from, bytes); }
 retort_status Stream::clear(void* to, std::uint64_t bytes) {
-  std::memset(to, 0, bytes);
+  if (bytes > 0) std::memset(to, 0, bytes);
   return RETORT_OK;
 }
 retort_status Stream::wait() { return RETORT_OK; }
