@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/base/error_text.h"
+#include "core/formats/json_text.h"
 #include "core/measure/worker.h"
 
 namespace retort {
@@ -15,7 +16,7 @@ std::string devices_to_json(const DeviceList& list) {
                     {"free_memory_bytes", device.free_memory_bytes}, {"memory_bytes_per_second", device.memory_bandwidth},
                     {"usable", device.reason.empty()}, {"reason", device.reason}});
   const nlohmann::json out = {{"gpus", std::move(gpus)}, {"gpu_reason", list.reason}, {"gpu_plugin", list.plugin}, {"gpu_driver", list.driver}};
-  return out.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  return formats::json_text(out);
 }
 
 Result<DeviceList> devices_from_json(std::string_view json) {

@@ -36,12 +36,6 @@ kernels::AttentionArgs attention_shape(const ModelConfig& config, std::int64_t b
   return args;
 }
 
-std::size_t elements_of(const WeightHandle& handle) {
-  std::size_t n = 1;
-  for (const std::int64_t d : handle.shape) n *= static_cast<std::size_t>(d);
-  return n;
-}
-
 }  // namespace
 
 Result<CpuSizes> cpu_sizes(const Model& model, const Plan& plan, const RunOptions& options, int threads) {
@@ -218,7 +212,7 @@ void CpuSession::bind_norm(const Node& node, BoundStep& bound) {
   bound.norm.offset = node.offset;
   bound.norm.groups = node.groups;
   bound.norm.mean = node.op == Op::kLayerNorm;
-  bound.norm.own_weights = node.groups > 1 && elements_of(model_->weights[index(node.weight)]) == static_cast<std::size_t>(bound.width);
+  bound.norm.own_weights = node.groups > 1 && weight_elements(model_->weights[index(node.weight)]) == static_cast<std::size_t>(bound.width);
 }
 
 // Experts' linears have no values of their own: they are given rows as they run.

@@ -43,12 +43,6 @@ retort_step empty_step(const Step& step, const Node& node) {
   return out;
 }
 
-std::size_t weight_elements(const WeightHandle& weight) {
-  std::size_t n = 1;
-  for (const std::int64_t d : weight.shape) n *= static_cast<std::size_t>(d);
-  return n;
-}
-
 }  // namespace
 
 // One pass over the plan's steps.

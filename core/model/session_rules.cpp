@@ -127,9 +127,14 @@ Result<std::int64_t> check_head(const Model& model, std::span<const float> hidde
   return static_cast<std::int64_t>(rows);
 }
 
-std::vector<float> weight_in_f32(const WeightHandle& weight) {
+std::size_t weight_elements(const WeightHandle& weight) noexcept {
   std::size_t n = 1;
   for (const std::int64_t d : weight.shape) n *= static_cast<std::size_t>(d);
+  return n;
+}
+
+std::vector<float> weight_in_f32(const WeightHandle& weight) {
+  const std::size_t n = weight_elements(weight);
   std::vector<float> out(n);
   if (weight.coded) weight.coded->decode(0, weight.shape[0], 0, weight.shape.size() > 1 ? weight.shape[1] : 1, out.data());
   else kernels::traits(weight.type).decode(weight.data.data(), out.data(), n);

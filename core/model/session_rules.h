@@ -26,6 +26,7 @@ Result<void> check_logits(const Model& model, std::int64_t rows, std::int64_t fi
 // How many rows. Errors as of Session::head().
 Result<std::int64_t> check_head(const Model& model, std::span<const float> hidden_rows, std::span<float> out);
 
+std::size_t weight_elements(const WeightHandle& weight) noexcept;
 // A norm's or bias' values in f32. What is coded must have passed its check().
 std::vector<float> weight_in_f32(const WeightHandle& weight);
 // A table by bucket [buckets, heads] as one by distance, for each head: [heads, 2 · rows - 1], distance 0 at rows - 1.

@@ -139,8 +139,7 @@ struct Attend {
       for (int r = 0; r < kRuns; ++r)
         RETORT_UNROLL
         for (int i = 0; i < kRun; ++i) dot = fmaf(q[r][i], k[r][i], dot);
-      RETORT_UNROLL
-      for (int mask = kGroup / 2; mask > 0; mask /= 2) dot += t.exchange(dot, mask);
+      dot = warp_reduce<Sum, kGroup>(t, dot);
       if (p >= end) continue;
       read_cache(a.values, at, lane, n, k);
       const float score = adjusted(a, dot * a.scale, head, p - here);

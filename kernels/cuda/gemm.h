@@ -26,7 +26,7 @@ struct RoundRows {
     std::uint16_t* const out = a.out + static_cast<std::int64_t>(t.block_x()) * a.padded;
     float most = 0;
     for (int i = t.index(); i < a.columns; i += t.count()) most = fmaxf(most, fabsf(x[i]));
-    most = block_max(t, most, reinterpret_cast<float*>(t.shared()));
+    most = block_reduce<Greatest>(t, most, reinterpret_cast<float*>(t.shared()));
     // The largest gets an exponent of 13. Infinity stays infinite.
     int exponent = static_cast<int>(bits_as<std::uint32_t>(most) >> 23) - 127;
     exponent = most == 0.0f || exponent > 127 ? 13 : exponent < -100 ? -100 : exponent;

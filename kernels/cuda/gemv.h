@@ -142,7 +142,7 @@ struct Gemv {
     RETORT_UNROLL
     for (int r = 0; r < kRows; ++r)
       RETORT_UNROLL
-      for (int token = 0; token < kTokens; ++token) sums[r][token] = warp_sum(t, sums[r][token]);
+      for (int token = 0; token < kTokens; ++token) sums[r][token] = warp_reduce<Sum>(t, sums[r][token]);
     if (a.split > 1) {
       RETORT_UNROLL
       for (int r = 0; r < kRows; ++r)

@@ -5,39 +5,33 @@
 
 namespace retort::cuda {
 
-template <class Thread>
-RETORT_DEVICE float warp_sum(const Thread& t, float v) {
+struct Sum {
+  template <class T>
+  static RETORT_DEVICE T of(T a, T b) { return a + b; }
+};
+struct Greatest {
+  static RETORT_DEVICE float of(float a, float b) { return fmaxf(a, b); }
+  static RETORT_DEVICE std::uint64_t of(std::uint64_t a, std::uint64_t b) { return a > b ? a : b; }
+};
+
+// Over kLanes neighbouring lanes; each gets the result.
+template <class Operation, int kLanes = kWarp, class Thread, class T>
+RETORT_DEVICE T warp_reduce(const Thread& t, T v) {
   RETORT_UNROLL
-  for (int mask = kWarp / 2; mask > 0; mask /= 2) v += t.exchange(v, mask);
-  return v;
-}
-template <class Thread>
-RETORT_DEVICE float warp_max(const Thread& t, float v) {
-  RETORT_UNROLL
-  for (int mask = kWarp / 2; mask > 0; mask /= 2) v = fmaxf(v, t.exchange(v, mask));
+  for (int mask = kLanes / 2; mask > 0; mask /= 2) v = Operation::of(v, t.exchange(v, mask));
   return v;
 }
 
-// `room`: a float in shared memory for each warp. Every thread gets the result.
-template <class Thread>
-RETORT_DEVICE float block_sum(const Thread& t, float v, float* room) {
-  v = warp_sum(t, v);
-  t.sync();
+// `room`: a number in shared memory for each warp. Every thread gets the result.
+template <class Operation, class Thread, class T>
+RETORT_DEVICE T block_reduce(const Thread& t, T v, T* room) {
+  v = warp_reduce<Operation>(t, v);
+  t.sync();   // readers of what was there before are done
   if (t.lane() == 0) room[t.warp()] = v;
   t.sync();
-  float sum = 0;
-  for (int w = 0; w < t.warps(); ++w) sum += room[w];
-  return sum;
-}
-template <class Thread>
-RETORT_DEVICE float block_max(const Thread& t, float v, float* room) {
-  v = warp_max(t, v);
-  t.sync();
-  if (t.lane() == 0) room[t.warp()] = v;
-  t.sync();
-  float most = room[0];
-  for (int w = 1; w < t.warps(); ++w) most = fmaxf(most, room[w]);
-  return most;
+  T result = room[0];
+  for (int w = 1; w < t.warps(); ++w) result = Operation::of(result, room[w]);
+  return result;
 }
 
 }  // namespace retort::cuda

@@ -50,11 +50,11 @@ struct Norm {
     if (args.b) x = args.sum + first;   // this thread's own
     float mean = 0;
     if (args.mean) {
-      mean = block_sum(t, total, room) / static_cast<float>(n);
+      mean = block_reduce<Sum>(t, total, room) / static_cast<float>(n);
       squares = 0;
       for (int i = t.index(); i < n; i += kThreads) squares = fmaf(x[i] - mean, x[i] - mean, squares);
     }
-    const float inverse = 1.0f / sqrtf(block_sum(t, squares, room) / static_cast<float>(n) + args.epsilon);
+    const float inverse = 1.0f / sqrtf(block_reduce<Sum>(t, squares, room) / static_cast<float>(n) + args.epsilon);
     const int column = args.own_weights ? part * n : 0;
     for (int i = t.index(); i < n; i += kThreads) {
       const float weight = args.weight ? args.weight[column + i] + args.offset : 1.0f;
@@ -143,7 +143,7 @@ struct Normalize {
     const std::int64_t first = static_cast<std::int64_t>(t.block_x()) * a.width;
     float squares = 0;
     for (int i = t.index(); i < a.width; i += kThreads) squares = fmaf(a.a[first + i], a.a[first + i], squares);
-    const float factor = 1.0f / fmaxf(sqrtf(block_sum(t, squares, reinterpret_cast<float*>(t.shared()))), 1e-12f);
+    const float factor = 1.0f / fmaxf(sqrtf(block_reduce<Sum>(t, squares, reinterpret_cast<float*>(t.shared()))), 1e-12f);
     for (int i = t.index(); i < a.width; i += kThreads) a.out[first + i] = a.a[first + i] * factor;
   }
 };

@@ -193,12 +193,17 @@ int SimulatedThread::add_shared(int* counter, int value) const {
   return before;
 }
 
-float SimulatedThread::exchange(float v, int mask) const { return bits_as<float>(exchange(bits_as<int>(v), mask)); }
-int SimulatedThread::exchange(int v, int mask) const {
+void SimulatedThread::add_shared(std::uint64_t* counter, std::uint64_t value) const { *counter += value; }
+
+float SimulatedThread::exchange(float v, int mask) const {
+  return bits_as<float>(static_cast<std::uint32_t>(exchange(std::uint64_t{bits_as<std::uint32_t>(v)}, mask)));
+}
+std::uint64_t SimulatedThread::exchange(std::uint64_t v, int mask) const {
   Deposit mine;
   mine.operation = 1000 + mask;
-  mine.words[0] = bits_as<std::uint32_t>(v);
-  return bits_as<int>(block_.meet(index_, mine)[lane() ^ mask].words[0]);
+  memcpy(mine.words, &v, sizeof(v));
+  memcpy(&v, block_.meet(index_, mine)[lane() ^ mask].words, sizeof(v));
+  return v;
 }
 
 // Shared memory is read before the lanes go on, hence the second meeting: a lane may write there afterwards.

@@ -30,8 +30,9 @@ class SimulatedThread {
   unsigned char* shared() const;
   void sync() const;
   float exchange(float v, int mask) const;
-  int exchange(int v, int mask) const;
+  std::uint64_t exchange(std::uint64_t v, int mask) const;
   int add_shared(int* counter, int value) const;
+  void add_shared(std::uint64_t* counter, std::uint64_t value) const;
   void load_matrices(std::uint32_t (&out)[4], const void* row) const;
   void load_matrices_transposed(std::uint32_t (&out)[4], const void* row) const;
   void multiply(float (&c)[4], const std::uint32_t (&a)[4], std::uint32_t b0, std::uint32_t b1) const;

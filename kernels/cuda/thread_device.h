@@ -24,9 +24,14 @@ struct DeviceThread {
 
   // All 32 lanes of the warp take part, always.
   __device__ __forceinline__ float exchange(float v, int mask) const { return __shfl_xor_sync(0xffffffffu, v, mask); }
-  __device__ __forceinline__ int exchange(int v, int mask) const { return __shfl_xor_sync(0xffffffffu, v, mask); }
+  __device__ __forceinline__ std::uint64_t exchange(std::uint64_t v, int mask) const {
+    return __shfl_xor_sync(0xffffffffu, static_cast<unsigned long long>(v), mask);
+  }
 
   __device__ __forceinline__ int add_shared(int* counter, int value) const { return atomicAdd(counter, value); }
+  __device__ __forceinline__ void add_shared(std::uint64_t* counter, std::uint64_t value) const {
+    static_cast<void>(atomicAdd(reinterpret_cast<unsigned long long*>(counter), static_cast<unsigned long long>(value)));
+  }
 
   // Four 8×8 matrices of f16 from shared memory: lane l names row l % 8 of matrix l / 8; it gets columns 2·(l % 4), + 1 of
   // row l / 4 of each.

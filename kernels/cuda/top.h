@@ -2,7 +2,8 @@
 //
 // Each number becomes a key of 64 bits that sorts as wanted: the upper half orders floats as unsigned numbers, the lower
 // half is the index turned round. The `count` greatest keys are found by radix selection, eight bits a pass from the top,
-// which ends as soon as a whole bin is taken; then they are sorted in shared memory. No part of it depends on chance.
+// which ends as soon as a whole bin is taken; then they are sorted in shared memory. One alone, as greedy text takes it, is
+// the greatest key. No part of it depends on chance.
 #pragma once
 
 #include "kernels/cuda/reduce.h"
@@ -44,14 +45,18 @@ struct Top {
     }
     t.sync();
     if (bad) t.add_shared(&s.bad, 1);
-    most = block_max(t, most, s.room);   // its barriers show s.bad to all
+    most = block_reduce<Greatest>(t, most, s.room);   // its barriers show s.bad to all
     if (s.bad) {
       if (t.index() == 0) a.ids[0] = -1;
       return;
     }
     sum(t, a, most, s);
-    collect(t, a, select(t, a, s), s);
-    sort(t, a, s);
+    if (a.count == 1) {
+      greatest(t, a, s);
+    } else {
+      collect(t, a, select(t, a, s), s);
+      sort(t, a, s);
+    }
     for (int i = t.index(); i < a.count; i += kThreads) {
       const auto index = static_cast<std::int32_t>(~static_cast<std::uint32_t>(s.keys[i]));
       a.ids[i] = index;
@@ -71,13 +76,22 @@ struct Top {
   static RETORT_DEVICE void sum(const Thread& t, const Args& a, float most, Shared& s) {
     float part = 0;
     for (int i = t.index(); i < a.n; i += kThreads) part += most == -INFINITY ? 0.0f : expf(a.x[i] - most);
-    part = warp_sum(t, part);
+    part = warp_reduce<Sum>(t, part);
     if (t.lane() == 0) s.sums[t.warp()] = static_cast<double>(part);
     t.sync();
     if (t.index() != 0) return;
     double total = 0;
     for (int w = 0; w < kThreads / kWarp; ++w) total += s.sums[w];
     *a.log_sum = static_cast<double>(most) + log(total);
+  }
+
+  // Thread 0 alone reads it.
+  template <class Thread>
+  static RETORT_DEVICE void greatest(const Thread& t, const Args& a, Shared& s) {
+    std::uint64_t best = 0;
+    for (int i = t.index(); i < a.n; i += kThreads) best = Greatest::of(best, key_of(a.x[i], i));
+    best = block_reduce<Greatest>(t, best, s.keys + 1);
+    if (t.index() == 0) s.keys[0] = best;
   }
 
   struct Bound { std::uint64_t value, mask; };   // keys of the top: key & mask >= value
