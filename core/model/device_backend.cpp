@@ -15,13 +15,6 @@ namespace {
 
 std::atomic<bool> devices_permitted{false};
 
-template <class T>
-T sized() noexcept {
-  T out{};
-  out.size = sizeof(T);
-  return out;
-}
-
 // A text field of the interface, which a plug-in may have filled to its end.
 template <std::size_t N>
 std::string field_text(const char (&field)[N]) {

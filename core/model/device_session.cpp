@@ -9,6 +9,14 @@
 #include "core/model/session_rules.h"
 
 namespace retort {
+namespace {
+
+Likeliest likeliest_of(std::int32_t id, float value, double log_sum) {
+  if (id < 0) return {};
+  return {id, std::exp(static_cast<double>(value) - log_sum)};
+}
+
+}  // namespace
 
 DeviceSession::DeviceSession(std::shared_ptr<const OpenedDevice> device, std::shared_ptr<const Model> model,
                              const RunOptions& options, std::int64_t rows, bool pools)
@@ -53,10 +61,10 @@ Result<void> DeviceSession::upload(const DevicePlan& plan) {
   }
   const retort_plan view = plan.view();
   RETORT_CHECK(check(table().session_open(weights_, &view, &session_), "work space"));
-  retort_memory memory{};
-  memory.size = sizeof memory;
-  RETORT_CHECK(check(table().session_memory(session_, &memory), "memory"));
-  memory_ = {memory.weights, memory.kv_cache, memory.work_space};
+  RETORT_CHECK(read_memory());
+  retort_capabilities can = sized<retort_capabilities>();
+  RETORT_CHECK(check(table().capabilities(device_->handle, &can), "what it can do"));
+  most_drawn_from_ = can.largest_sampled;
   room_ = pooled_room_ = rows_;
   recomputes_ = recomputes_cache(*model_);
   rope_keys_.assign(static_cast<std::size_t>(view.rope_count), -1);
@@ -70,8 +78,11 @@ Result<void> DeviceSession::forget_last(std::int64_t hidden_rows, std::int64_t p
   room_ = std::max(room_, hidden_rows);
   pooled_room_ = std::max(pooled_room_, pooled_rows);
   RETORT_CHECK(check(table().reserve(session_, room_, pooled_room_), "hidden states"));
-  retort_memory memory{};
-  memory.size = sizeof memory;
+  return read_memory();
+}
+
+Result<void> DeviceSession::read_memory() {
+  retort_memory memory = sized<retort_memory>();
   RETORT_CHECK(check(table().session_memory(session_, &memory), "memory"));
   memory_ = {memory.weights, memory.kv_cache, memory.work_space};
   return {};
@@ -192,8 +203,30 @@ Result<Likeliest> DeviceSession::likeliest(std::int64_t row) {
   float value = 0;
   double log_sum = 0;
   RETORT_CHECK(check(table().top(session_, row, 1, &id, &value, &log_sum), "the likeliest token"));
-  if (id < 0) return Likeliest{};
-  return Likeliest{id, std::exp(static_cast<double>(value) - log_sum)};
+  return likeliest_of(id, value, log_sum);
+}
+
+Result<void> DeviceSession::can_draw() const {
+  if (model_->graph.outputs() <= most_drawn_from_) return {};
+  return Error{.code = ErrorCode::kUnsupported, .place = fmt::format("sampling on {}", device_->name),
+               .expected = most_drawn_from_ == 0 ? std::string("a device that samples") : fmt::format("at most {} outputs", most_drawn_from_),
+               .found = most_drawn_from_ == 0 ? std::string("one that only tells the likeliest") : std::to_string(model_->graph.outputs()),
+               .next_step = "use --temperature 0, or compute with --backend cpu"};
+}
+
+Result<Likeliest> DeviceSession::draw(std::int64_t row, const Drawing& how) {
+  RETORT_CHECK(usable());
+  RETORT_CHECK(can_draw());
+  RETORT_CHECK(check_logits(*model_, head_rows_, row, 1));
+  retort_drawing drawing = sized<retort_drawing>();
+  drawing.temperature = how.temperature;
+  drawing.top_p = how.top_p;
+  drawing.uniform = how.uniform;
+  std::int32_t id = -1;
+  float value = 0;
+  double log_sum = 0;
+  RETORT_CHECK(check(table().sample(session_, row, &drawing, &id, &value, &log_sum), "a sampled token"));
+  return likeliest_of(id, value, log_sum);
 }
 
 Result<void> DeviceSession::head(std::span<const float> hidden_rows, std::span<float> out) {

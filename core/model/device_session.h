@@ -10,8 +10,17 @@
 #include "core/model/backend.h"
 #include "core/model/device_library.h"
 #include "core/model/device_plan.h"
+#include "core/model/draws_tokens.h"
 
 namespace retort {
+
+// A structure of the interface with its size set.
+template <class T>
+T sized() noexcept {
+  T out{};
+  out.size = sizeof(T);
+  return out;
+}
 
 // An opened device; what was opened on it is closed before.
 struct OpenedDevice {
@@ -26,7 +35,7 @@ struct OpenedDevice {
   ~OpenedDevice() { library->table().device_close(handle); }
 };
 
-class DeviceSession final : public Session {
+class DeviceSession final : public Session, public DrawsTokens {
  public:
   // Uploads the weights one after the other. Errors: those of the plug-in.
   static Result<std::unique_ptr<Session>> create(std::shared_ptr<const OpenedDevice> device, std::shared_ptr<const Model> model,
@@ -41,6 +50,8 @@ class DeviceSession final : public Session {
   std::span<const float> hidden() const override;
   Result<std::span<const float>> logits(std::int64_t first, std::int64_t count) override;
   Result<Likeliest> likeliest(std::int64_t row) override;
+  Result<void> can_draw() const override;
+  Result<Likeliest> draw(std::int64_t row, const Drawing& how) override;
   Result<void> head(std::span<const float> hidden_rows, std::span<float> out) override;
   std::int64_t position() const noexcept override { return position_; }
   void rewind(std::int64_t position) override;
@@ -53,6 +64,7 @@ class DeviceSession final : public Session {
   const retort_device_plugin& table() const noexcept { return device_->library->table(); }
   Result<void> check(retort_status status, const char* what);
   Result<void> usable() const;
+  Result<void> read_memory();
   Result<void> upload(const DevicePlan& plan);
   Result<void> forget_last(std::int64_t hidden_rows, std::int64_t pooled_rows);
   Result<void> use_frequencies(std::int64_t length, const JobContext& job);
@@ -70,6 +82,7 @@ class DeviceSession final : public Session {
   std::int64_t hidden_rows_ = 0, head_rows_ = 0, room_ = 0, pooled_room_ = 0;
   std::vector<std::int64_t> rope_keys_;           // of the lengths that the device's frequencies are for
   bool recomputes_ = false;
+  std::int64_t most_drawn_from_ = 0;              // outputs
   std::vector<TokenId> history_;                  // of the cache, then
   mutable std::vector<float> hidden_;
   mutable bool fetched_ = false;

@@ -6,7 +6,7 @@
 
 #include <fmt/format.h>
 
-#include "core/model/sampling.h"
+#include "core/model/draws_tokens.h"
 
 namespace retort {
 namespace {
@@ -60,9 +60,10 @@ std::string take_complete(std::string& pending) {
   return out;
 }
 
-// The token that follows the row, and how probable it was.
-Result<Likeliest> choose(Session& session, std::int64_t row, const GenerateOptions& options, Sampler& sampler) {
+// The token that follows the row, and how probable it was. `drawing`: the session, where it draws by itself.
+Result<Likeliest> choose(Session& session, DrawsTokens* drawing, std::int64_t row, const GenerateOptions& options, Sampler& sampler) {
   if (options.temperature == 0) return session.likeliest(row);
+  if (drawing) return drawing->draw(row, {options.temperature, options.top_p, sampler.uniform()});
   RETORT_TRY(const std::span<const float> logits, session.logits(row, 1));
   const TokenId token = sampler.sample(logits, options.temperature, options.top_p);
   if (token < 0) return Likeliest{};
@@ -80,6 +81,8 @@ Result<GenerateResult> generate(Session& session, const Tokenizer& tokenizer, st
                                 const GenerateOptions& options, const JobContext& job,
                                 const std::function<bool(const GeneratedToken&)>& on_token) {
   RETORT_CHECK(check_options(prompt, options));
+  auto* const drawing = dynamic_cast<DrawsTokens*>(&session);
+  if (drawing && options.temperature > 0) RETORT_CHECK(drawing->can_draw());
   GenerateResult result;
   Sampler sampler(options.seed);
   std::string pending;
@@ -89,7 +92,7 @@ Result<GenerateResult> generate(Session& session, const Tokenizer& tokenizer, st
   std::int64_t row = static_cast<std::int64_t>(prompt.size()) - 1;
   Clock::time_point first = start;
   for (std::int64_t n = 0; n < options.max_tokens; ++n) {
-    RETORT_TRY(const Likeliest chosen, choose(session, row, options, sampler));
+    RETORT_TRY(const Likeliest chosen, choose(session, drawing, row, options, sampler));
     const TokenId token = chosen.token;
     if (token < 0) return Error{.code = ErrorCode::kNonFinite, .place = "logits"};
     if (n == 0) {

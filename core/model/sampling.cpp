@@ -75,13 +75,13 @@ double Sampler::uniform() noexcept {
   return static_cast<double>((z ^ z >> 31) >> 11) * 0x1p-53;
 }
 
-TokenId Sampler::sample(std::span<const float> logits, double temperature, double top_p) {
+TokenId Drawer::draw(std::span<const float> logits, const Drawing& how) {
   const float best = greatest(logits);
   candidates_.clear();
   double total = 0;
   for (std::size_t i = 0; i < logits.size(); ++i) {
     if (std::isnan(logits[i])) return -1;
-    const double p = std::exp((static_cast<double>(logits[i]) - static_cast<double>(best)) / temperature);
+    const double p = std::exp((static_cast<double>(logits[i]) - static_cast<double>(best)) / how.temperature);
     total += p;
     // A token this unlikely never decides anything, and leaving it out keeps the sort short.
     if (p > 1e-12) candidates_.emplace_back(p, static_cast<TokenId>(i));
@@ -91,8 +91,8 @@ TokenId Sampler::sample(std::span<const float> logits, double temperature, doubl
   });
   double kept = 0;
   std::size_t count = 0;
-  while (count < candidates_.size() && (count == 0 || kept < top_p * total)) kept += candidates_[count++].first;
-  double at = uniform() * kept;
+  while (count < candidates_.size() && (count == 0 || kept < how.top_p * total)) kept += candidates_[count++].first;
+  double at = how.uniform * kept;
   for (std::size_t i = 0; i < count; ++i) {
     at -= candidates_[i].first;
     if (at < 0) return candidates_[i].second;

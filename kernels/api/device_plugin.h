@@ -23,7 +23,7 @@
 extern "C" {
 #endif
 
-#define RETORT_DEVICE_ABI 1u
+#define RETORT_DEVICE_ABI 2u
 #define RETORT_DEVICE_ENTRY "retort_device_plugin_entry"
 
 typedef int32_t retort_status;
@@ -85,6 +85,7 @@ typedef struct retort_capabilities {
   uint64_t row_types;          /* bit k: tables that rows are looked up in may */
   int32_t largest_head_dim;
   int32_t largest_top;         /* of top() */
+  int32_t largest_sampled;     /* outputs of a row that sample() draws from, at most; 0: it can't */
   char arithmetic[128];        /* for people: "f16 products summed in f32; decoding weights exact in f32" */
 } retort_capabilities;
 
@@ -252,6 +253,14 @@ typedef struct retort_pass {
   int64_t pooled_row;          /* with a pool: the sequences go to [pooled_row, + sequences) of the pooled rows */
 } retort_pass;
 
+/* How sample() draws. The host draws the random number: a seed gives the same text wherever it is computed. */
+typedef struct retort_drawing {
+  uint32_t size;
+  double temperature;          /* above 0 */
+  double top_p;                /* above 0, at most 1 */
+  double uniform;              /* of [0, 1) */
+} retort_drawing;
+
 typedef struct retort_energy {
   uint32_t size;
   int32_t available;           /* 0: `reason` says why (no NVML, a device that doesn't count …) */
@@ -308,9 +317,13 @@ typedef struct retort_device_plugin {
      out [count, plan.outputs]. */
   retort_status (*head)(retort_session* session, const float* rows, int64_t first, int64_t count, float* out);
   /* The head over one row, then the `count` greatest of its outputs in falling order, equal ones by the lower index, and
-     log Σ exp of all of them. A NaN among the outputs: ids[0] = -1. Sampling on the device: 1 is greedy; a host that samples
-     takes as many as it needs. */
+     log Σ exp of all of them. A NaN among the outputs: ids[0] = -1. */
   retort_status (*top)(retort_session* session, int64_t row, int32_t count, int32_t* ids, float* values, double* log_sum);
+  /* The head over one row, then one of its outputs drawn. Shares are exp((output - greatest) / temperature); those above 1e-12
+     are put in falling order, equal ones by the lower index, and of them the fewest are kept that hold top_p of the sum of all
+     shares. Drawn is the first whose running sum is above uniform · the sum of those kept; `value` is the output itself.
+     A NaN among the outputs, or a greatest that is infinite: id = -1. */
+  retort_status (*sample)(retort_session* session, int64_t row, const retort_drawing* how, int32_t* id, float* value, double* log_sum);
 } retort_device_plugin;
 
 /* const retort_device_plugin* retort_device_plugin_entry(void) */

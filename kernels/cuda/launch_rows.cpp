@@ -18,4 +18,11 @@ void launch_embed(Stream& stream, const EmbedArgs& args, std::int32_t rows) { la
 void launch_pool(Stream& stream, const PoolArgs& args, std::int32_t sequences) { launch<Pooling>(stream, {sequences}, args); }
 void launch_top(Stream& stream, const TopArgs& args) { launch<Top>(stream, {1}, args); }
 
+void launch_sample(Stream& stream, SampleArgs args) {
+  args.blocks = static_cast<std::int32_t>(std::min<std::int64_t>(kSampleBlocks, divide_up(args.n, RowPeaks::kThreads)));
+  launch<RowPeaks>(stream, {args.blocks}, args);
+  launch<RowShares>(stream, {args.blocks}, args);
+  launch<Draw>(stream, {1}, args);
+}
+
 }  // namespace retort::cuda

@@ -5,6 +5,7 @@
 #include "kernels/cuda/gemm.h"
 #include "kernels/cuda/rows.h"
 #include "kernels/cuda/runtime.h"
+#include "kernels/cuda/sample.h"
 #include "kernels/cuda/top.h"
 
 namespace retort::cuda {
@@ -38,5 +39,7 @@ void launch_normalize(Stream& stream, const NormalizeArgs& args, std::int32_t ro
 void launch_embed(Stream& stream, const EmbedArgs& args, std::int32_t rows);
 void launch_pool(Stream& stream, const PoolArgs& args, std::int32_t sequences);
 void launch_top(Stream& stream, const TopArgs& args);
+// Sets blocks itself.
+void launch_sample(Stream& stream, SampleArgs args);
 
 }  // namespace retort::cuda

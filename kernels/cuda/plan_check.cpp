@@ -249,6 +249,7 @@ SessionSizes session_sizes(const retort_plan& plan) {
   s.state = (8 * batch + 64) * 4;
   for (std::int32_t i = 0; i < plan.rope_count; ++i) s.ropes += u(round_up(plan.ropes[i].half + 1, 64)) * 4;
   s.top = sizeof(double) + kLargestTop * 8;
+  if (within(plan.outputs, 1, kLargestSampled)) s.sample = kSampleState + u(plan.outputs) * sizeof(double);
   return s;
 }
 
@@ -265,6 +266,7 @@ void fill_capabilities(retort_capabilities& out) {
   out.row_types = out.linear_types;
   out.largest_head_dim = kLargestHeadDim;
   out.largest_top = kLargestTop;
+  out.largest_sampled = kLargestSampled;
   std::strcpy(out.arithmetic, "f32 for up to 4 rows and F32 weights; more rows: f16 products summed in f32");
 }
 

@@ -29,7 +29,8 @@ struct SessionSizes {
   std::uint64_t state = 0;       // ids, positions, sequences
   std::uint64_t ropes = 0;
   std::uint64_t top = 0;
-  std::uint64_t work() const { return arena + hidden + pooled + output + head_input + rounded + partial + state + ropes + top; }
+  std::uint64_t sample = 0;      // its state, then the shares; 0: more outputs than can be sampled, or none
+  std::uint64_t work() const { return arena + hidden + pooled + output + head_input + rounded + partial + state + ropes + top + sample; }
 };
 SessionSizes session_sizes(const retort_plan& plan);
 std::uint64_t weight_bytes(const retort_weight& weight);

@@ -30,14 +30,15 @@ retort_status guarded(F&& f) noexcept {
   }
 }
 
-// Work on a device: it is the thread's from here on, and a failure of it stays.
+// Work on a device: it is the thread's from here on, and a failure of it stays, that of the host's memory too: a recording may
+// have been left half done.
 template <class F>
 retort_status on_device(Device* device, F&& f) noexcept {
   return guarded([&]() -> retort_status {
     if (!device) return fail(RETORT_BAD_ARGUMENT, "no device");
     if (device->failed) return fail(RETORT_FAILED, "the device has failed before: " + device->why);
     if (const retort_status s = use_device(device->index)) return s;
-    const retort_status status = f();
+    const retort_status status = guarded(f);
     if (status == RETORT_FAILED) {
       device->failed = true;
       device->why = last_failure();
@@ -200,11 +201,14 @@ retort_status head(retort_session* session, const float* rows, std::int64_t firs
 retort_status top(retort_session* session, std::int64_t row, std::int32_t count, std::int32_t* ids, float* values, double* log_sum) {
   return on_device(session->device, [&] { return session->top(row, count, ids, values, log_sum); });
 }
+retort_status sample(retort_session* session, std::int64_t row, const retort_drawing* how, std::int32_t* id, float* value, double* log_sum) {
+  return on_device(session->device, [&] { return session->sample(row, *how, id, value, log_sum); });
+}
 
 constexpr retort_device_plugin kPlugin = {
     RETORT_DEVICE_ABI, sizeof(retort_device_plugin), error_text, probe, device_info, device_open, device_close, device_memory,
     capabilities, energy, check, model_open, model_upload, model_close, session_open, session_close, session_memory, set_rope,
-    reserve, run, hidden, head, top};
+    reserve, run, hidden, head, top, sample};
 
 }  // namespace
 }  // namespace retort::cuda

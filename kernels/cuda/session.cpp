@@ -1,6 +1,7 @@
 #include "kernels/cuda/session.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 namespace retort::cuda {
@@ -65,7 +66,8 @@ retort_status Session::open() {
       {pooled_, sizes_.pooled, "pooled rows"},     {output_, sizes_.output, "outputs"},
       {head_input_, sizes_.head_input, "the head's rows"}, {rounded_, sizes_.rounded, "rounded activations"},
       {partial_, sizes_.partial, "attention"},     {state_memory_, sizes_.state, "ids"},
-      {rope_memory_, sizes_.ropes, "rotations"},   {top_memory_, sizes_.top, "the greatest outputs"}};
+      {rope_memory_, sizes_.ropes, "rotations"},   {top_memory_, sizes_.top, "the greatest outputs"},
+      {sample_memory_, sizes_.sample, "sampling"}};
   for (const auto& piece : pieces)
     if (const retort_status s = piece.memory.allocate(piece.bytes, piece.what)) return s;
   hidden_rows_ = plan_.batch;
@@ -98,7 +100,7 @@ retort_status Session::reserve(std::int64_t hidden_rows, std::int64_t pooled_row
     if (hidden_rows > std::int64_t{1} << 40) return fail(RETORT_BAD_ARGUMENT, "room for too many hidden states");
     if (const retort_status s = hidden_.allocate(unsigned_of(hidden_rows) * row, "hidden states")) return s;
     hidden_rows_ = hidden_rows;
-    decode_step_.reset();   // it holds the old address
+    for (Replay* replay : {&decode_step_, &greedy_choice_, &drawing_}) replay->graph.reset();   // they hold the old address
   }
   if (plan_.pool >= 0 && pooled_rows > pooled_rows_) {
     if (pooled_rows > std::int64_t{1} << 40) return fail(RETORT_BAD_ARGUMENT, "room for too many pooled rows");
@@ -163,8 +165,8 @@ retort_status Session::run(const retort_pass& pass) {
   if (const retort_status s = check_pass(pass)) return s;
   if (const retort_status s = put_state(pass)) return s;
   const Frame frame{pass.rows, hidden_.as<float>() + pass.hidden_row * plan_.hidden, nullptr, !plan_.causal};
-  const bool step = plan_.causal && pass.rows == 1 && pass.hidden_row == 0 && !pass.types;
-  if (const retort_status s = step ? play_decode_step(frame) : run_body(frame)) return s;
+  const bool step = decodes(pass.hidden_row) && pass.rows == 1 && !pass.types;
+  if (const retort_status s = play(decode_step_, step, [&] { run_body(frame); })) return s;
   written_rows_ = pass.hidden_row + pass.rows;
   if (plan_.pool >= 0) {
     launch_pool(stream(), {static_cast<PoolKind>(plan_.pool), frame.hidden, state_.sequences, pooled_.as<float>() + pass.pooled_row * plan_.hidden, plan_.hidden},
@@ -174,23 +176,23 @@ retort_status Session::run(const retort_pass& pass) {
   return stream().wait();
 }
 
-retort_status Session::run_body(const Frame& frame) {
+void Session::run_body(const Frame& frame) {
   for (const retort_step& step : steps_) execute(step, frame);
-  return RETORT_OK;
 }
 
-// The first one runs plainly, which loads the kernels; the second is recorded.
-retort_status Session::play_decode_step(const Frame& frame) {
-  if (!warm_) {
-    warm_ = true;
-    return run_body(frame);
+template <class Work>
+retort_status Session::play(Replay& replay, bool same, Work&& work) {
+  if (!same || !replay.warm) {
+    work();
+    replay.warm = replay.warm || same;
+    return RETORT_OK;
   }
-  if (!decode_step_) {
+  if (!replay.graph) {
     if (const retort_status s = stream().record()) return s;
-    static_cast<void>(run_body(frame));
-    if (const retort_status s = stream().finish_record(decode_step_)) return s;
+    work();
+    if (const retort_status s = stream().finish_record(replay.graph)) return s;
   }
-  return stream().play(*decode_step_);
+  return stream().play(*replay.graph);
 }
 
 retort_status Session::check_rows(std::int64_t first, std::int64_t count) const {
@@ -224,7 +226,7 @@ retort_status Session::head(const float* rows, std::int64_t first, std::int64_t 
   if (!rows)
     if (const retort_status s = check_rows(first, count)) return s;
   const std::int64_t most = head_rows(plan_);
-  const float* const source = (plan_.pool >= 0 ? pooled_ : hidden_).as<float>() + first * plan_.hidden;
+  const float* const source = head_row(first);
   for (std::int64_t r = 0; r < count; r += most) {
     const std::int64_t now = std::min(most, count - r);
     const float* from = source + r * plan_.hidden;
@@ -242,11 +244,14 @@ retort_status Session::top(std::int64_t row, std::int32_t count, std::int32_t* i
   if (plan_.outputs == 0) return fail(RETORT_UNSUPPORTED, "this model has no head");
   if (const retort_status s = check_rows(row, 1)) return s;
   if (count < 1 || count > std::min(plan_.outputs, kLargestTop)) return fail(RETORT_BAD_ARGUMENT, "1 to 1024 of the outputs");
-  head_pass((plan_.pool >= 0 ? pooled_ : hidden_).as<float>() + row * plan_.hidden, 1);
   // log Σ exp, then ids, then values.
   auto* const sum = top_memory_.as<double>();
   auto* const found = top_memory_.as<std::int32_t>(sizeof(double));
-  launch_top(stream(), {output_.as<float>(), plan_.outputs, count, found, reinterpret_cast<float*>(found + count), sum});
+  const retort_status played = play(greedy_choice_, decodes(row) && count == 1, [&] {
+    head_pass(head_row(row), 1);
+    launch_top(stream(), {output_.as<float>(), plan_.outputs, count, found, reinterpret_cast<float*>(found + count), sum});
+  });
+  if (played) return played;
   std::vector<unsigned char> bytes(sizeof(double) + static_cast<std::size_t>(count) * 8);
   if (const retort_status s = stream().copy_out(bytes.data(), top_memory_.data(), bytes.size())) return s;
   std::memcpy(log_sum, bytes.data(), sizeof(double));
@@ -255,11 +260,35 @@ retort_status Session::top(std::int64_t row, std::int32_t count, std::int32_t* i
   return RETORT_OK;
 }
 
+retort_status Session::sample(std::int64_t row, const retort_drawing& how, std::int32_t* id, float* value, double* log_sum) {
+  if (plan_.outputs == 0) return fail(RETORT_UNSUPPORTED, "this model has no head");
+  if (plan_.outputs > kLargestSampled)
+    return fail(RETORT_UNSUPPORTED, "sampling from " + std::to_string(plan_.outputs) + " outputs; at most " + std::to_string(kLargestSampled));
+  if (const retort_status s = check_rows(row, 1)) return s;
+  const bool sane = how.size == sizeof(how) && how.temperature > 0 && how.temperature < INFINITY && how.top_p > 0 && how.top_p <= 1 &&
+                    how.uniform >= 0 && how.uniform < 1;
+  if (!sane) return fail(RETORT_BAD_ARGUMENT, "a temperature above 0, top_p above 0 and at most 1, a number of [0, 1)");
+  auto* const state = sample_memory_.as<SampleState>();
+  const Drawing drawing{how.temperature, how.top_p, how.uniform};
+  if (const retort_status s = stream().copy_in(&state->how, &drawing, sizeof(drawing))) return s;
+  const retort_status played = play(drawing_, decodes(row), [&] {
+    head_pass(head_row(row), 1);
+    launch_sample(stream(), {output_.as<float>(), plan_.outputs, 0, state, sample_memory_.as<double>(kSampleState)});
+  });
+  if (played) return played;
+  Drawn drawn{};
+  if (const retort_status s = stream().copy_out(&drawn, &state->drawn, sizeof(drawn))) return s;
+  *id = drawn.id;
+  *value = drawn.value;
+  *log_sum = drawn.log_sum;
+  return RETORT_OK;
+}
+
 void Session::memory(retort_memory& out) const {
   out.weights = model_.bytes;
   out.kv_cache = keys_.bytes() + values_.bytes();
   out.work_space = arena_.bytes() + hidden_.bytes() + pooled_.bytes() + output_.bytes() + head_input_.bytes() + rounded_.bytes() +
-                   partial_.bytes() + state_memory_.bytes() + rope_memory_.bytes() + top_memory_.bytes();
+                   partial_.bytes() + state_memory_.bytes() + rope_memory_.bytes() + top_memory_.bytes() + sample_memory_.bytes();
 }
 
 }  // namespace retort::cuda

@@ -44,6 +44,7 @@ class Session {
   retort_status hidden(std::int64_t first, std::int64_t count, float* out);
   retort_status head(const float* rows, std::int64_t first, std::int64_t count, float* out);
   retort_status top(std::int64_t row, std::int32_t count, std::int32_t* ids, float* values, double* log_sum);
+  retort_status sample(std::int64_t row, const retort_drawing& how, std::int32_t* id, float* value, double* log_sum);
   void memory(retort_memory& out) const;
 
  private:
@@ -59,6 +60,12 @@ class Session {
     std::int32_t *start, *tokens, *types, *positions, *begins, *ends, *sequences;
   };
 
+  // Work that is the same every time: the first is launched plainly, which loads its kernels; the second is recorded.
+  struct Replay {
+    bool warm = false;
+    std::unique_ptr<Stream::Graph> graph;
+  };
+
   Device& device() const { return *model_.device; }
   Stream& stream() const { return model_.device->stream; }
   float* at(const retort_value& value, const Frame& frame) const;
@@ -68,9 +75,12 @@ class Session {
   retort_status check_pass(const retort_pass& pass) const;
   retort_status check_rows(std::int64_t first, std::int64_t count) const;
   retort_status put_state(const retort_pass& pass);
-  retort_status run_body(const Frame& frame);
-  retort_status play_decode_step(const Frame& frame);
+  void run_body(const Frame& frame);
+  template <class Work>
+  retort_status play(Replay& replay, bool same, Work&& work);
+  bool decodes(std::int64_t row) const { return plan_.causal && plan_.pool < 0 && row == 0; }
   void head_pass(const float* rows, std::int32_t count);
+  const float* head_row(std::int64_t row) const { return (plan_.pool >= 0 ? pooled_ : hidden_).as<float>() + row * plan_.hidden; }
   void execute(const retort_step& step, const Frame& frame);
   void embed(const retort_step& step, const Frame& frame);
   void normalize(const retort_step& step, const Frame& frame, bool add);
@@ -85,15 +95,14 @@ class Session {
   std::vector<retort_linear> linears_;
   std::vector<retort_rope> ropes_;
   SessionSizes sizes_;
-  Memory keys_, values_, arena_, hidden_, pooled_, output_, head_input_, rounded_, partial_, state_memory_, rope_memory_, top_memory_;
+  Memory keys_, values_, arena_, hidden_, pooled_, output_, head_input_, rounded_, partial_, state_memory_, rope_memory_, top_memory_, sample_memory_;
   State state_{};
   std::vector<std::uint64_t> rope_offsets_;      // in floats: [half] inverse frequencies, then the factor
   std::vector<std::int32_t> staged_;
   std::int64_t hidden_rows_ = 0, pooled_rows_ = 0;
   std::int64_t written_rows_ = 0;                // of what the head reads, in the last passes
   bool typed_ = false;                           // the last pass had types
-  bool warm_ = false;                            // a decode step has run plainly: its kernels are loaded
-  std::unique_ptr<Stream::Graph> decode_step_;
+  Replay decode_step_, greedy_choice_, drawing_; // of the row that one token makes
 };
 
 }  // namespace retort::cuda

@@ -1,5 +1,6 @@
 // The table of the fake plug-in. RETORT_FAKE_DEVICE holds words, each one misbehaviour: wrong-abi, short-table, missing-function,
-// no-device, unusable, no-driver, refuses, small (16 kB of memory), upload-fails, open-fails, fail-in-run, no-energy, only-f32.
+// no-device, unusable, no-driver, refuses, small (16 kB of memory), upload-fails, open-fails, fail-in-run, no-energy, only-f32,
+// no-sampling.
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
@@ -81,6 +82,7 @@ retort_status capabilities(retort_device*, retort_capabilities* out) {
   out->row_types = out->linear_types;
   out->largest_head_dim = 256;
   out->largest_top = 64;
+  out->largest_sampled = misbehaves("no-sampling") ? 0 : 1 << 20;
   put(out->arithmetic, "sums in f64");
   return RETORT_OK;
 }
@@ -182,10 +184,39 @@ retort_status top(retort_session* session, std::int64_t row, std::int32_t count,
   return RETORT_OK;
 }
 
+// Word by word as the interface says.
+retort_status sample(retort_session* session, std::int64_t row, const retort_drawing* how, std::int32_t* id, float* value, double* log_sum) {
+  if (how->size != sizeof *how || !(how->temperature > 0) || !(how->uniform >= 0 && how->uniform < 1)) return say(RETORT_BAD_ARGUMENT, "how to draw");
+  std::vector<float> logits(static_cast<std::size_t>(session->plan.outputs));
+  if (const retort_status done = head(session, nullptr, row, 1, logits.data()); done != RETORT_OK) return done;
+  const double greatest = static_cast<double>(*std::max_element(logits.begin(), logits.end()));
+  std::vector<std::pair<double, std::size_t>> shares;
+  double all = 0, exponentials = 0;
+  *id = -1;
+  for (std::size_t i = 0; i < logits.size(); ++i) {
+    const double below = static_cast<double>(logits[i]) - greatest, share = std::exp(below / how->temperature);
+    if (std::isnan(share)) return RETORT_OK;
+    all += share;
+    exponentials += std::exp(below);
+    if (share > 1e-12) shares.emplace_back(-share, i);
+  }
+  std::sort(shares.begin(), shares.end());
+  double kept = 0;
+  std::size_t count = 0;
+  while (count < shares.size() && (count == 0 || kept < how->top_p * all)) kept -= shares[count++].first;
+  double left = how->uniform * kept;
+  std::size_t at = 0;
+  while (at + 1 < count && (left += shares[at].first) >= 0) ++at;
+  *id = static_cast<std::int32_t>(shares[at].second);
+  *value = logits[shares[at].second];
+  *log_sum = greatest + std::log(exponentials);
+  return RETORT_OK;
+}
+
 retort_device_plugin make_table() {
   retort_device_plugin table{RETORT_DEVICE_ABI, sizeof(retort_device_plugin), error_text, probe, device_info, device_open, device_close,
                              device_memory, capabilities, energy, check, model_open, model_upload, model_close, session_open,
-                             session_close, session_memory, set_rope, reserve, run, hidden, head, top};
+                             session_close, session_memory, set_rope, reserve, run, hidden, head, top, sample};
   if (misbehaves("wrong-abi")) table.abi = RETORT_DEVICE_ABI + 7;
   if (misbehaves("short-table")) table.size = sizeof table - 8;
   if (misbehaves("missing-function")) table.top = nullptr;

@@ -1,9 +1,14 @@
-// The cases of cuda_cases.h as rows of a Qt test: the same list for the simulated device and for a real one.
+// The cases of cuda_*_cases.h as rows of a Qt test: the same list for the simulated device and for a real one.
 #pragma once
 
 #include <QtTest>
 
-#include "cuda_cases.h"
+#include <functional>
+
+#include "cuda_attention_cases.h"
+#include "cuda_choice_cases.h"
+#include "cuda_linear_cases.h"
+#include "cuda_row_cases.h"
 
 namespace retort::cuda::test {
 
@@ -11,6 +16,36 @@ struct NamedCase {
   std::string name;
   std::function<std::string(Stream&)> run;   // "" or what is wrong
 };
+
+// What a row may look like, at every temperature and cut.
+inline void add_sample_cases(bool large, std::vector<NamedCase>& cases) {
+  const auto add = [&](const std::string& name, const std::vector<float>& x, double temperature, double top_p) {
+    cases.push_back({"drawn, " + name + " at " + std::to_string(temperature) + ", " + std::to_string(top_p),
+                     [=](Stream& s) { return sample_case(s, x, temperature, top_p); }});
+  };
+  const auto numbers = [](std::size_t n, float spread) {
+    std::vector<float> x = kernels::test::random_floats(n, 9);
+    for (float& v : x) v *= spread;
+    return x;
+  };
+  for (const double temperature : {1e-9, 0.3, 1.0, 100.0})
+    for (const double top_p : {1e-6, 0.5, 0.95, 1.0}) add(large ? "128256" : "3001", numbers(large ? 128256 : 3001, 8), temperature, top_p);
+  for (const std::size_t n : {1u, 31u, 1024u, 17000u}) add(std::to_string(n), numbers(n, 4), 0.7, 0.9);
+  // Equal numbers are told apart by their index only; so are those whose shares are.
+  std::vector<float> equal(2000, -1.5f), pairs = numbers(900, 3);
+  pairs.insert(pairs.end(), pairs.begin(), pairs.end());
+  add("equals", equal, 1, 1);
+  add("equals", equal, 1e-9, 0.5);
+  add("pairs of equals", pairs, 1, 0.8);
+  add("numbers with equal shares", {0.0f, 1e-30f, -0.0f, -1e-30f, 5e-31f}, 1, 0.7);
+  // What lies far below the greatest, and what is no number.
+  add("minus infinities", {-INFINITY, 2, -INFINITY, 1, -3}, 1, 1);
+  add("steep", {-3e38f, 3e38f, 1e30f, 3e38f}, 1, 1);
+  add("shares about the least", {0, -27.6f, -27.7f, -27.63f, -40, -100}, 1, 1);
+  add("a NaN", {1, 2, NAN, 3}, 1, 1);
+  add("a greatest that is infinite", {1, INFINITY, 3}, 1, 1);
+  add("minus infinities only", {-INFINITY, -INFINITY}, 1, 1);
+}
 
 // `large`: shapes that would take the simulated device minutes.
 inline std::vector<NamedCase> all_cases(bool large) {
@@ -66,7 +101,12 @@ inline std::vector<NamedCase> all_cases(bool large) {
   cases.push_back({"greatest of equals", [](Stream& s) { return top_case(s, std::vector<float>(2000, -1.5f), 700); }});
   cases.push_back({"greatest with both zeros", [](Stream& s) { return top_case(s, {-0.0f, 0.0f, -1, 0.0f, -0.0f}, 4); }});
   cases.push_back({"greatest of all", [](Stream& s) { return top_case(s, {3, -INFINITY, 7}, 3); }});
+  for (const std::int32_t count : {1, 2}) {
+    cases.push_back({"greatest above minus infinities", [=](Stream& s) { return top_case(s, {-INFINITY, 2, -INFINITY, 7, 7, 3}, count); }});
+    cases.push_back({"greatest of falling numbers", [=](Stream& s) { return top_case(s, {7, 7, 5, -1}, count); }});
+  }
   cases.push_back({"greatest with a NaN", [](Stream& s) { return top_case(s, {3, NAN, 7}, 1); }});
+  add_sample_cases(large, cases);
   return cases;
 }
 

@@ -5,6 +5,7 @@
 #include "core/base/error_text.h"
 #include "core/model/device_backend.h"
 #include "core/model/device_library.h"
+#include "core/model/generate.h"
 #include "tiny_model.h"
 
 using namespace retort;
@@ -84,7 +85,7 @@ class DeviceLibraryTest : public QObject {
     QTest::addColumn<QByteArray>("how");
     QTest::addColumn<QByteArray>("said");
     const auto row = [](const char* how, const char* said) { QTest::newRow(how) << QByteArray(how) << QByteArray(said); };
-    row("wrong-abi", "plug-in interface 1, found 8");
+    row("wrong-abi", "plug-in interface 2, found 9");
     row("short-table", "a table of");
     row("missing-function", "one is missing");
     row("no-device", "the driver lists none");
@@ -136,6 +137,27 @@ class DeviceLibraryTest : public QObject {
     QVERIFY(says(refusal((*backend)->compile(changed, {})), "found Q5_K"));
     weight.type = TensorType::kF8_E4M3;
     QVERIFY(says(refusal((*backend)->compile(changed, {})), "a type that the device's interface has, found F8_E4M3"));
+  }
+
+  // Before the prompt is run, with the reason; greedy text needs no sampling.
+  void a_device_that_cannot_sample() {
+    qputenv("RETORT_FAKE_DEVICE", "no-sampling fail-in-run");
+    const auto backend = make_backend("cuda", 0);
+    QVERIFY(backend.ok());
+    const auto model = std::make_shared<const Model>(*open_model(path_of("micro-llama.gguf")));
+    const auto session = (*backend)->compile(model, {.context = 64});
+    QVERIFY(session.ok());
+    const auto prompt = model->tokenizer->encode("The", true);
+    GenerateOptions options;
+    options.temperature = 0.7;
+    options.max_tokens = 1;
+    const auto drawn = generate(**session, *model->tokenizer, prompt, options, {}, {});
+    QVERIFY(!drawn && drawn.error().code == ErrorCode::kUnsupported);
+    QVERIFY(says(error_text(drawn.error()), "sampling on cuda:0"));
+    QVERIFY(says(error_text(drawn.error()), "one that only tells the likeliest"));
+    QCOMPARE((*session)->position(), 0);
+    options.temperature = 0;
+    QVERIFY(generate(**session, *model->tokenizer, prompt, options, {}, {}).ok());
   }
 
   void failures_while_loading_leave_nothing_behind() {

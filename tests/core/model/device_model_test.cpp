@@ -3,8 +3,8 @@
 #include <QTest>
 #include <cmath>
 
+#include "core/model/draws_tokens.h"
 #include "core/model/generate.h"
-#include "core/model/sampling.h"
 #include "device_pair.h"
 
 using namespace retort;
@@ -93,6 +93,33 @@ class DeviceModelTest : public QObject {
     const double hidden = apart(pair->on_device->hidden(), pair->on_processor->hidden());
     const double logits = model->graph.outputs() > 0 ? logits_apart(*pair, sequences.outputs(*model)) : 0;
     QVERIFY2(hidden < kManyTokens && logits < kManyTokens, qPrintable(QStringLiteral("hidden %1, logits %2").arg(hidden).arg(logits)));
+  }
+
+  // The head and the choice are recorded too: temperature, cut and chance are new at each play. What the device draws from its
+  // logits, the processor draws from the same.
+  void choices_within_the_recorded_graph() {
+    const auto model = opened(data_path("models/qwen2-window"));
+    QVERIFY(model);
+    auto pair = compiled(model, {.activations = kernels::Activations::kF32, .context = 32, .batch = 8});
+    QVERIFY(pair.ok());
+    Session& device = *pair->on_device;
+    auto* const drawing = dynamic_cast<DrawsTokens*>(&device);
+    QVERIFY(drawing && drawing->can_draw().ok());
+    Drawer processor;
+    for (const TokenId token : some_tokens(8, model->config.vocabulary)) {
+      QVERIFY(device.run({&token, 1}, {}).ok());
+      const auto logits = device.logits(0, 1);
+      QVERIFY(logits.ok());
+      const double turn = static_cast<double>(device.position());
+      const Drawing how{turn / 4, 1 / turn, turn / 9};
+      const auto drawn = drawing->draw(0, how), likeliest = device.likeliest(0);
+      QVERIFY(drawn.ok() && likeliest.ok());
+      QCOMPARE(drawn->token, processor.draw(*logits, how));
+      QCOMPARE(likeliest->token, greedy_token(*logits));
+      const double probability = std::exp(static_cast<double>((*logits)[static_cast<std::size_t>(drawn->token)]) - log_sum_exp(*logits));
+      QVERIFY(std::abs(drawn->probability - probability) < 1e-6);
+    }
+    QVERIFY(!drawing->draw(1, {}).ok());
   }
 
   // The same words, or, where they part, two that the reference can hardly tell apart.

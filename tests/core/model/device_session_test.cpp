@@ -177,6 +177,32 @@ class DeviceSessionTest : public QObject {
     }
   }
 
+  // Drawn by the device with the host's random numbers: a seed gives the same text on both.
+  void sampled_text_is_the_same_data() {
+    QTest::addColumn<double>("temperature");
+    QTest::addColumn<double>("top_p");
+    for (const double temperature : {0.1, 0.8, 3.0})
+      for (const double top_p : {0.3, 0.9, 1.0}) QTest::addRow("%g, %g", temperature, top_p) << temperature << top_p;
+  }
+  void sampled_text_is_the_same() {
+    QFETCH(double, temperature);
+    QFETCH(double, top_p);
+    const auto model = opened(data_path("micro-llama.gguf"));
+    QVERIFY(model && model->tokenizer);
+    auto pair = compiled(model, {.context = 96, .batch = 32});
+    QVERIFY(pair.ok());
+    const auto prompt = model->tokenizer->encode("The quick brown fox", true);
+    const GenerateOptions options{.max_tokens = 40, .temperature = temperature, .top_p = top_p, .seed = 11, .stop_at_end = false};
+    const auto a = generate(*pair->on_device, *model->tokenizer, prompt, options, {}, {});
+    const auto b = generate(*pair->on_processor, *model->tokenizer, prompt, options, {}, {});
+    QVERIFY(a.ok() && b.ok());
+    QCOMPARE(a->tokens.size(), std::size_t{40});
+    for (std::size_t i = 0; i < a->tokens.size(); ++i) {
+      QCOMPARE(a->tokens[i].id, b->tokens[i].id);
+      QVERIFY(std::abs(a->tokens[i].probability - b->tokens[i].probability) < 1e-6);
+    }
+  }
+
   void memory_is_predicted() {
     const auto model = opened(data_path("micro-llama.gguf"));
     QVERIFY(model);
