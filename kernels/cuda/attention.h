@@ -178,7 +178,7 @@ struct Attend {
       for (int r = 0; r < kRuns; ++r) {
         const int d = (r * kGroup + lane) * kRun;
         Bytes16 v = {};
-        if (d < n) v = *reinterpret_cast<const Bytes16*>(static_cast<const std::uint16_t*>(cache) + at + d);
+        if (d < n) v = load16(static_cast<const std::uint16_t*>(cache) + at + d);
         RETORT_UNROLL
         for (int i = 0; i < kRun; ++i) out[r][i] = f16_to_float(half_of(v, i));
       }

@@ -5,6 +5,8 @@
 
 #include <cmath>
 #include <cstdint>
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
 
 #ifdef __CUDACC__
@@ -37,21 +39,33 @@ RETORT_DEVICE To bits_as(From from) {
   return to;
 }
 
-// Weights are read once: past the L1 cache on a device. `from` lies on 16 bytes.
+#ifndef __CUDACC__
+// What a device would answer with a fault.
+inline void demand_alignment(const void* from) {
+  if (reinterpret_cast<std::uintptr_t>(from) % 16 == 0) return;
+  std::fputs("simulated kernel: a load of 16 bytes doesn't lie on 16 bytes\n", stderr);
+  std::abort();
+}
+#endif
+
 RETORT_DEVICE Bytes16 load16(const void* from) {
+#ifndef __CUDACC__
+  demand_alignment(from);
+#endif
+  return *static_cast<const Bytes16*>(from);
+}
+
+// Weights are read once: past the L1 cache on a device.
+RETORT_DEVICE Bytes16 load16_once(const void* from) {
 #ifdef __CUDA_ARCH__
   Bytes16 v;
   asm volatile("ld.global.nc.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];"
                : "=r"(v.word[0]), "=r"(v.word[1]), "=r"(v.word[2]), "=r"(v.word[3]) : "l"(from));
   return v;
 #else
-  Bytes16 v;
-  memcpy(&v, from, sizeof(v));
-  return v;
+  return load16(from);
 #endif
 }
-
-RETORT_DEVICE Bytes16 load16_shared(const void* from) { return *static_cast<const Bytes16*>(from); }
 
 RETORT_DEVICE float f16_to_float(std::uint16_t h) {
 #ifdef __CUDACC__

@@ -2,9 +2,12 @@
 
 #include <ucontext.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
+#include <numeric>
+#include <random>
 #include <vector>
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -16,6 +19,16 @@ namespace {
 
 constexpr std::size_t kStack = 128 * 1024;
 ThreadOrder g_order = ThreadOrder::kForward;
+std::mt19937 g_chance(1);
+
+// 0 … count - 1 in the order that is set.
+std::vector<std::size_t> ordered(std::size_t count) {
+  std::vector<std::size_t> order(count);
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  if (g_order == ThreadOrder::kBackward) std::reverse(order.begin(), order.end());
+  if (g_order == ThreadOrder::kShuffled) std::shuffle(order.begin(), order.end(), g_chance);
+  return order;
+}
 
 [[noreturn]] void give_up(const char* why) {
   std::fprintf(stderr, "simulated kernel: %s\n", why);
@@ -35,7 +48,7 @@ class SimulatedBlock {
  public:
   SimulatedBlock(Grid grid, int threads, std::size_t shared_bytes, const std::function<void(SimulatedThread&)>& body)
       : grid_(grid), body_(body), fibers_(static_cast<std::size_t>(threads)),
-        deposits_(2 * static_cast<std::size_t>(threads)), shared_bytes_(shared_bytes),
+        warps_(static_cast<std::size_t>(threads / kWarp)), deposits_(2 * static_cast<std::size_t>(threads)), shared_bytes_(shared_bytes),
         stacks_(new char[kStack * static_cast<std::size_t>(threads)]) {}
 
   void run(int x, int y, int z) {
@@ -44,32 +57,17 @@ class SimulatedBlock {
     for (std::size_t i = 0; i < (shared_bytes_ + 15) / 16; ++i)
       for (std::uint32_t& word : shared_[i].word) word = 0xffffffffu;
     for (std::size_t i = 0; i < fibers_.size(); ++i) start(i);
-    std::size_t left = fibers_.size();
-    while (left > 0) {
-      bool moved = false;
-      for (std::size_t step = 0; step < fibers_.size(); ++step) {
-        const std::size_t i = g_order == ThreadOrder::kForward ? step : fibers_.size() - 1 - step;
-        Fiber& fiber = fibers_[i];
-        if (fiber.done || (fiber.waiting && !released(fiber, i))) continue;
-        fiber.waiting = false;
-        moved = true;
-        current_ = i;
-        enter(fiber);
-        if (fiber.done) --left;
-      }
-      if (!moved && left > 0) give_up("threads wait for one another for ever");
-    }
+    left_ = fibers_.size();
+    block_ = {};
+    std::fill(warps_.begin(), warps_.end(), Gathering{});
+    while (left_ > 0)
+      if (!(g_order == ThreadOrder::kShuffled ? run_warps() : run_once(0, ordered(fibers_.size())))) give_up(why_nothing_moves());
   }
 
   int count() const { return static_cast<int>(fibers_.size()); }
 
   // Waits until every thread of the block has come as often.
-  void barrier(int index) {
-    Fiber& fiber = fibers_[static_cast<std::size_t>(index)];
-    ++fiber.barriers;
-    fiber.whole_block = true;
-    wait(fiber);
-  }
+  void barrier(int index) { wait(fibers_[static_cast<std::size_t>(index)], block_, fibers_.size()); }
 
   // Puts down what this lane brings and waits until the whole warp has; then deposits of the warp can be read until the
   // operation after the next.
@@ -77,8 +75,7 @@ class SimulatedBlock {
     Fiber& fiber = fibers_[static_cast<std::size_t>(index)];
     const std::size_t half = fiber.meetings++ % 2 * fibers_.size();
     deposits_[half + static_cast<std::size_t>(index)] = mine;
-    fiber.whole_block = false;
-    wait(fiber);
+    wait(fiber, warps_[static_cast<std::size_t>(index / kWarp)], kWarp);
     const Deposit* const warp = deposits_.data() + half + static_cast<std::size_t>(index / kWarp * kWarp);
     for (int lane = 0; lane < kWarp; ++lane)
       if (warp[lane].operation != mine.operation) give_up("lanes of a warp meet in different operations");
@@ -90,34 +87,53 @@ class SimulatedBlock {
   std::unique_ptr<Bytes16[]> shared_;
 
  private:
+  // Threads that wait for one another: how many have come, and how often all had.
+  struct Gathering { std::size_t come = 0, times = 0; };
+
   struct Fiber {
     ucontext_t context;
     SimulatedBlock* block = nullptr;
-    bool done = false, waiting = false, whole_block = false;
-    long barriers = 0, meetings = 0;
+    bool done = false;
+    const Gathering* waits_for = nullptr;
+    std::size_t until = 0;      // it has gathered so often
+    long meetings = 0;
 #if defined(__SANITIZE_ADDRESS__)
     void* fake_stack = nullptr;
 #endif
   };
 
-  bool released(const Fiber& fiber, std::size_t index) const {
-    const std::size_t first = fiber.whole_block ? 0 : index / kWarp * kWarp;
-    const std::size_t end = fiber.whole_block ? fibers_.size() : first + kWarp;
-    for (std::size_t i = first; i < end; ++i) {
-      const Fiber& other = fibers_[i];
-      if (fiber.whole_block ? other.barriers < fiber.barriers : other.meetings < fiber.meetings) {
-        if (other.done) give_up("a thread has returned that others wait for");
-        return false;
-      }
+  // Each of the threads that may, up to where it waits next. Whether one did.
+  bool run_once(std::size_t first, const std::vector<std::size_t>& order) {
+    bool moved = false;
+    for (const std::size_t i : order) {
+      Fiber& fiber = fibers_[first + i];
+      if (fiber.done || (fiber.waits_for && fiber.waits_for->times < fiber.until)) continue;
+      fiber.waits_for = nullptr;
+      moved = true;
+      current_ = first + i;
+      enter(fiber);
+      if (fiber.done) --left_;
     }
-    return true;
+    return moved;
+  }
+
+  bool run_warps() {
+    bool moved = false;
+    for (const std::size_t warp : ordered(warps_.size()))
+      while (run_once(warp * kWarp, ordered(kWarp))) moved = true;
+    return moved;
+  }
+
+  const char* why_nothing_moves() const {
+    return left_ < fibers_.size() ? "a thread has returned that others wait for" : "threads wait for one another for ever";
   }
 
   void start(std::size_t i) {
     Fiber& fiber = fibers_[i];
     fiber.block = this;
-    fiber.done = fiber.waiting = false;
-    fiber.barriers = fiber.meetings = 0;
+    fiber.done = false;
+    fiber.waits_for = nullptr;
+    fiber.meetings = 0;
     getcontext(&fiber.context);
     fiber.context.uc_stack.ss_sp = stacks_.get() + i * kStack;
     fiber.context.uc_stack.ss_size = kStack;
@@ -156,8 +172,13 @@ class SimulatedBlock {
 #endif
   }
 
-  void wait(Fiber& fiber) {
-    fiber.waiting = true;
+  void wait(Fiber& fiber, Gathering& gathering, std::size_t all) {
+    fiber.waits_for = &gathering;
+    fiber.until = gathering.times + 1;
+    if (++gathering.come == all) {
+      gathering.come = 0;
+      ++gathering.times;
+    }
 #if defined(__SANITIZE_ADDRESS__)
     __sanitizer_start_switch_fiber(&fiber.fake_stack, host_stack_, host_stack_size_);
     swapcontext(&fiber.context, &host_);
@@ -169,6 +190,9 @@ class SimulatedBlock {
 
   const std::function<void(SimulatedThread&)>& body_;
   std::vector<Fiber> fibers_;
+  std::size_t left_ = 0;                // that aren't done
+  Gathering block_;
+  std::vector<Gathering> warps_;
   std::vector<Deposit> deposits_;
   std::size_t shared_bytes_;
   std::unique_ptr<char[]> stacks_;
@@ -269,14 +293,17 @@ void SimulatedThread::wait_copies() const {
   copies_.clear();
 }
 
-void set_thread_order(ThreadOrder order) { g_order = order; }
+void set_thread_order(ThreadOrder order, std::uint32_t seed) {
+  g_order = order;
+  g_chance.seed(seed);
+}
 
 void simulate(Grid grid, int threads, std::size_t shared_bytes, const std::function<void(SimulatedThread&)>& body) {
   if (threads % kWarp != 0) give_up("a block isn't made of whole warps");
   SimulatedBlock block(grid, threads, shared_bytes, body);
-  for (int z = 0; z < grid.z; ++z)
-    for (int y = 0; y < grid.y; ++y)
-      for (int x = 0; x < grid.x; ++x) block.run(x, y, z);
+  const std::size_t across = static_cast<std::size_t>(grid.x), down = static_cast<std::size_t>(grid.y);
+  for (const std::size_t i : ordered(across * down * static_cast<std::size_t>(grid.z)))
+    block.run(static_cast<int>(i % across), static_cast<int>(i / across % down), static_cast<int>(i / across / down));
 }
 
 }  // namespace retort::cuda

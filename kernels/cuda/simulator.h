@@ -1,5 +1,5 @@
 // A block of threads on the CPU, for tests: every thread is a fiber that runs until it must wait for others. Which one
-// goes first can be turned round, so that a missing barrier shows as a different result. Shared memory starts as NaN
+// goes first can be changed, so that a missing barrier shows as a different result. Shared memory starts as NaN
 // patterns and is exactly as large as the launch says (the address sanitizer sees what lies beyond).
 #pragma once
 
@@ -45,9 +45,13 @@ class SimulatedThread {
   mutable std::vector<std::pair<void*, const void*>> copies_;   // done when waited for, and not before
 };
 
-// In which order the threads of a block run between two barriers.
-enum class ThreadOrder : std::uint8_t { kForward, kBackward };
-void set_thread_order(ThreadOrder order);
+// In which order the threads of a block run between two barriers, and the blocks of a grid. kShuffled: blocks, warps and
+// threads by chance, each warp as far as it gets before another goes on.
+enum class ThreadOrder : std::uint8_t { kForward, kBackward, kShuffled };
+void set_thread_order(ThreadOrder order, std::uint32_t seed = 1);
+
+// A number made of all that was copied out of device memory since the last call: equal when every bit was.
+std::uint64_t results_so_far();
 
 // Runs body(thread) for every thread of every block. Aborts with a message where threads wait for one another for ever,
 // or the lanes of a warp meet in different operations: a bug of the body.

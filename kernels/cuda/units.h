@@ -16,7 +16,7 @@ struct Unit<Type::kF32> {
   struct Raw { Bytes16 data; };
   static RETORT_DEVICE int column(int unit, int) { return unit * 4; }
   static RETORT_DEVICE Raw load(const Matrix& w, std::int64_t row, int unit) {
-    return {load16(block_at(w, row, 0, 128) + static_cast<std::int64_t>(unit) * 16)};
+    return {load16_once(block_at(w, row, 0, 128) + static_cast<std::int64_t>(unit) * 16)};
   }
   static RETORT_DEVICE float code(const Raw& raw, int, int i) { return bits_as<float>(raw.data.word[i]); }
   static RETORT_DEVICE float scale(const Raw&, int) { return 1; }
@@ -30,7 +30,7 @@ struct Unit<Type::kF16> {
   struct Raw { Bytes16 data; };
   static RETORT_DEVICE int column(int unit, int) { return unit * 8; }
   static RETORT_DEVICE Raw load(const Matrix& w, std::int64_t row, int unit) {
-    return {load16(block_at(w, row, 0, 64) + static_cast<std::int64_t>(unit) * 16)};
+    return {load16_once(block_at(w, row, 0, 64) + static_cast<std::int64_t>(unit) * 16)};
   }
   static RETORT_DEVICE float code(const Raw& raw, int, int i) { return f16_to_float(half_of(raw.data, i)); }
   static RETORT_DEVICE float scale(const Raw&, int) { return 1; }
@@ -49,7 +49,7 @@ struct Unit<Type::kQ8_0> {
   struct Raw { Bytes16 codes; float d; };
   static RETORT_DEVICE int column(int unit, int) { return unit * 16; }
   static RETORT_DEVICE Raw load(const Matrix& w, std::int64_t row, int unit) {
-    return {load16(block_at(w, row, 0, 32) + static_cast<std::int64_t>(unit) * 16), scale_at(w, row, unit / 2)};
+    return {load16_once(block_at(w, row, 0, 32) + static_cast<std::int64_t>(unit) * 16), scale_at(w, row, unit / 2)};
   }
   // With its sign bit turned round a byte is code + 128.
   static RETORT_DEVICE float code(const Raw& raw, int, int i) { return byte_float(raw.codes.word[i / 4] ^ 0x80808080u, i % 4) - 128.0f; }
@@ -65,7 +65,7 @@ struct Unit<Type::kQ4_0> {
   struct Raw { Bytes16 codes; float d; };
   static RETORT_DEVICE int column(int unit, int run) { return unit * 32 + run * 16; }
   static RETORT_DEVICE Raw load(const Matrix& w, std::int64_t row, int unit) {
-    return {load16(block_at(w, row, unit, 16)), scale_at(w, row, unit)};
+    return {load16_once(block_at(w, row, unit, 16)), scale_at(w, row, unit)};
   }
   static RETORT_DEVICE float code(const Raw& raw, int run, int i) {
     return byte_float(raw.codes.word[i / 4] >> (4 * run) & 0x0f0f0f0fu, i % 4) - 8.0f;
@@ -83,9 +83,9 @@ struct Unit<Type::kQ4_K> {
   static RETORT_DEVICE int column(int unit, int run) { return unit / 8 * 256 + unit % 8 / 2 * 64 + run * 32 + unit % 2 * 16; }
   static RETORT_DEVICE Raw load(const Matrix& w, std::int64_t row, int unit) {
     const unsigned char* const block = block_at(w, row, unit / 8, 144);
-    const Bytes16 head = load16(block);
+    const Bytes16 head = load16_once(block);
     const int sub = unit % 8 / 2 * 2;
-    return {load16(block + 16 + unit % 8 * 16), {q4_k_scale(head, sub), q4_k_scale(head, sub + 1)}};
+    return {load16_once(block + 16 + unit % 8 * 16), {q4_k_scale(head, sub), q4_k_scale(head, sub + 1)}};
   }
   static RETORT_DEVICE float code(const Raw& raw, int run, int i) {
     return byte_float(raw.codes.word[i / 4] >> (4 * run) & 0x0f0f0f0fu, i % 4);
@@ -109,7 +109,7 @@ struct Unit<Type::kQ6_K> {
     const int half = unit % 8 / 4, q = unit % 4 / 2, part = unit % 2;
     const float d = scale_at(w, row, unit / 8);
     const auto* const scales = reinterpret_cast<const std::int8_t*>(block + 192 + half * 8 + q * 2 + part);
-    Raw raw{load16(block + unit % 8 * 16), load16(block + 128 + half * 32 + part * 16),
+    Raw raw{load16_once(block + unit % 8 * 16), load16_once(block + 128 + half * 32 + part * 16),
             {d * static_cast<float>(scales[0]), d * static_cast<float>(scales[4])}};
     RETORT_UNROLL
     for (int i = 0; i < 4; ++i) raw.high.word[i] >>= 2 * q;   // field q in bits 0, 1, field q + 2 in bits 4, 5
@@ -134,7 +134,7 @@ struct Slice<Type::kF16> {
   struct Raw { Bytes16 data[2]; };
   static RETORT_DEVICE Raw load(const Matrix& w, std::int64_t row, int slice, int part) {
     const unsigned char* const at = block_at(w, row, slice, 64) + part * 32;
-    return {{load16(at), load16(at + 16)}};
+    return {{load16_once(at), load16_once(at + 16)}};
   }
   static RETORT_DEVICE void halves(const Raw& raw, int, Bytes16 (&out)[2]) { out[0] = raw.data[0], out[1] = raw.data[1]; }
 };
@@ -153,7 +153,7 @@ template <>
 struct Slice<Type::kQ8_0> {
   struct Raw { Bytes16 codes; float d; };
   static RETORT_DEVICE Raw load(const Matrix& w, std::int64_t row, int slice, int part) {
-    return {load16(block_at(w, row, slice, 32) + part * 16), scale_at(w, row, slice)};
+    return {load16_once(block_at(w, row, slice, 32) + part * 16), scale_at(w, row, slice)};
   }
   static RETORT_DEVICE void halves(const Raw& raw, int, Bytes16 (&out)[2]) {
     RETORT_UNROLL
@@ -169,7 +169,7 @@ template <>
 struct Slice<Type::kQ4_0> {
   struct Raw { Bytes16 codes; float d; };
   static RETORT_DEVICE Raw load(const Matrix& w, std::int64_t row, int slice, int) {
-    return {load16(block_at(w, row, slice, 16)), scale_at(w, row, slice)};
+    return {load16_once(block_at(w, row, slice, 16)), scale_at(w, row, slice)};
   }
   static RETORT_DEVICE void halves(const Raw& raw, int part, Bytes16 (&out)[2]) {
     RETORT_UNROLL
@@ -187,7 +187,7 @@ struct Slice<Type::kQ4_K> {
   static RETORT_DEVICE Raw load(const Matrix& w, std::int64_t row, int slice, int part) {
     const unsigned char* const block = block_at(w, row, slice / 8, 144);
     const int sub = slice % 8;
-    return {load16(block + 16 + sub / 2 * 32 + part * 16), q4_k_scale(load16(block), sub), sub % 2};
+    return {load16_once(block + 16 + sub / 2 * 32 + part * 16), q4_k_scale(load16_once(block), sub), sub % 2};
   }
   static RETORT_DEVICE void halves(const Raw& raw, int, Bytes16 (&out)[2]) {
     RETORT_UNROLL
@@ -206,7 +206,7 @@ struct Slice<Type::kQ6_K> {
     const unsigned char* const block = block_at(w, row, slice / 8, 208);
     const int half = slice % 8 / 4, field = slice % 4;
     const float code = static_cast<float>(static_cast<std::int8_t>(block[192 + half * 8 + field * 2 + part]));
-    return {load16(block + half * 64 + field % 2 * 32 + part * 16), load16(block + 128 + half * 32 + part * 16),
+    return {load16_once(block + half * 64 + field % 2 * 32 + part * 16), load16_once(block + 128 + half * 32 + part * 16),
             scale_at(w, row, slice / 8) * code, field};
   }
   static RETORT_DEVICE void halves(const Raw& raw, int, Bytes16 (&out)[2]) {

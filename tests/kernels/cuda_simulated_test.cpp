@@ -1,5 +1,5 @@
-// The kernels of kernels/cuda, run thread by thread on the CPU, against the reference. Every case runs twice, with the
-// threads of a block in opposite order between barriers: a missing barrier shows as a difference.
+// The kernels of kernels/cuda, run thread by thread on the CPU, against the reference. Every case runs three times, with blocks,
+// warps and threads in another order between barriers: a missing barrier shows as a difference, of a single bit too.
 #include <QtTest>
 
 #include "cuda_test_rows.h"
@@ -23,10 +23,15 @@ class CudaSimulatedTest : public QObject {
 #endif
     QFETCH(int, number);
     Stream stream;
-    for (const ThreadOrder order : {ThreadOrder::kForward, ThreadOrder::kBackward}) {
-      set_thread_order(order);
+    std::uint64_t first = 0;
+    for (const ThreadOrder order : {ThreadOrder::kForward, ThreadOrder::kBackward, ThreadOrder::kShuffled}) {
+      set_thread_order(order, static_cast<std::uint32_t>(number) + 1);
+      static_cast<void>(results_so_far());
       const std::string wrong = cases_[static_cast<std::size_t>(number)].run(stream);
       QVERIFY2(wrong.empty(), wrong.c_str());
+      const std::uint64_t results = results_so_far();
+      if (order == ThreadOrder::kForward) first = results;
+      QVERIFY2(results == first, "another order of threads, other bits");
     }
   }
 };
