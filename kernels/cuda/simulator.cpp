@@ -1,5 +1,8 @@
+// The library's check of long jumps doesn't know other stacks.
+#undef _FORTIFY_SOURCE
 #include "kernels/cuda/simulator.h"
 
+#include <setjmp.h>
 #include <ucontext.h>
 
 #include <algorithm>
@@ -49,7 +52,9 @@ class SimulatedBlock {
   SimulatedBlock(Grid grid, int threads, std::size_t shared_bytes, const std::function<void(SimulatedThread&)>& body)
       : grid_(grid), body_(body), fibers_(static_cast<std::size_t>(threads)),
         warps_(static_cast<std::size_t>(threads / kWarp)), deposits_(2 * static_cast<std::size_t>(threads)), shared_bytes_(shared_bytes),
-        stacks_(new char[kStack * static_cast<std::size_t>(threads)]) {}
+        stacks_(new char[kStack * static_cast<std::size_t>(threads)]) {
+    for (Fiber& fiber : fibers_) getcontext(&fiber.context);
+  }
 
   void run(int x, int y, int z) {
     x_ = x, y_ = y, z_ = z;
@@ -90,8 +95,14 @@ class SimulatedBlock {
   // Threads that wait for one another: how many have come, and how often all had.
   struct Gathering { std::size_t come = 0, times = 0; };
 
+  // Fibers begin by their context and go on by jumps, which unlike contexts cost no call of the system. The address sanitizer
+  // wants to be told of every switch of stacks, and knows contexts only.
   struct Fiber {
     ucontext_t context;
+#if !defined(__SANITIZE_ADDRESS__)
+    jmp_buf jump;
+    bool begun = false;
+#endif
     SimulatedBlock* block = nullptr;
     bool done = false;
     const Gathering* waits_for = nullptr;
@@ -134,7 +145,9 @@ class SimulatedBlock {
     fiber.done = false;
     fiber.waits_for = nullptr;
     fiber.meetings = 0;
-    getcontext(&fiber.context);
+#if !defined(__SANITIZE_ADDRESS__)
+    fiber.begun = false;
+#endif
     fiber.context.uc_stack.ss_sp = stacks_.get() + i * kStack;
     fiber.context.uc_stack.ss_size = kStack;
     fiber.context.uc_link = nullptr;
@@ -157,8 +170,10 @@ class SimulatedBlock {
     fiber.done = true;
 #if defined(__SANITIZE_ADDRESS__)
     __sanitizer_start_switch_fiber(nullptr, block->host_stack_, block->host_stack_size_);
-#endif
     setcontext(&block->host_);
+#else
+    _longjmp(block->host_jump_, 1);
+#endif
   }
 
   void enter(Fiber& fiber) {
@@ -168,7 +183,9 @@ class SimulatedBlock {
     swapcontext(&host_, &fiber.context);
     __sanitizer_finish_switch_fiber(fake, nullptr, nullptr);
 #else
-    swapcontext(&host_, &fiber.context);
+    if (_setjmp(host_jump_) != 0) return;
+    if (std::exchange(fiber.begun, true)) _longjmp(fiber.jump, 1);
+    setcontext(&fiber.context);
 #endif
   }
 
@@ -184,7 +201,7 @@ class SimulatedBlock {
     swapcontext(&fiber.context, &host_);
     __sanitizer_finish_switch_fiber(fiber.fake_stack, &host_stack_, &host_stack_size_);
 #else
-    swapcontext(&fiber.context, &host_);
+    if (_setjmp(fiber.jump) == 0) _longjmp(host_jump_, 1);
 #endif
   }
 
@@ -196,9 +213,11 @@ class SimulatedBlock {
   std::vector<Deposit> deposits_;
   std::size_t shared_bytes_;
   std::unique_ptr<char[]> stacks_;
-  ucontext_t host_;
   std::size_t current_ = 0;
-#if defined(__SANITIZE_ADDRESS__)
+#if !defined(__SANITIZE_ADDRESS__)
+  jmp_buf host_jump_;
+#else
+  ucontext_t host_;
   const void* host_stack_ = nullptr;
   std::size_t host_stack_size_ = 0;
 #endif
