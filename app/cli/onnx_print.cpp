@@ -85,8 +85,8 @@ void print_figures(const std::vector<GraphFigures>& all) {
   for (const OutputDifference& output : all.back().outputs) {
     const auto line = [&](const std::string& label, const std::function<std::string(const OutputDifference&)>& text) {
       print_row(label, all, [&](const GraphFigures& f) {
-        const auto own = std::find_if(f.outputs.begin(), f.outputs.end(), [&](const OutputDifference& other) { return other.name() == output.name(); });
-        return own == f.outputs.end() ? std::string() : text(*own);
+        const OutputDifference* const own = f.output(output.name());
+        return own ? text(*own) : std::string();
       });
     };
     fmt::print("{}\n", output.name());

@@ -134,6 +134,11 @@ void OutputDifference::add(const Tensor& reference, const Tensor& own) {
 double OutputDifference::relative_worst() const noexcept { return greatest_ > 0 ? worst_ / greatest_ : worst_; }
 double OutputDifference::relative_rms() const noexcept { return reference_squares_ > 0 ? std::sqrt(squares_ / reference_squares_) : std::sqrt(squares_); }
 Share OutputDifference::agreement() const { return share_of(same_, rows_); }
+const OutputDifference* GraphFigures::output(std::string_view output_name) const noexcept {
+  const auto found = std::find_if(outputs.begin(), outputs.end(), [&](const OutputDifference& own) { return own.name() == output_name; });
+  return found == outputs.end() ? nullptr : &*found;
+}
+
 double median(std::span<const double> ascending) { return quantile(ascending, 0.5); }
 double within_95(std::span<const double> ascending) { return quantile(ascending, 0.95); }
 double OutputDifference::cosine() const noexcept {

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/onnx/quantize.h"
@@ -62,6 +63,7 @@ struct GraphFigures {
   double total_seconds = 0;
   std::vector<OutputDifference> outputs;   // by name; none for the first graph
   std::optional<Answers> answers;
+  const OutputDifference* output(std::string_view output_name) const noexcept;   // null: none of that name
 };
 
 // `ascending` is not empty.

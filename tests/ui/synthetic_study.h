@@ -385,7 +385,7 @@ inline ui::CoreApi syntheticApi(std::shared_ptr<SyntheticStudy> study, int steps
   api.presetRecipes = &preset_recipes;
   api.levels = &levels;
   api.studentPresets = [](const SourceInfo&, const std::vector<DataInfo>& data) {
-    ui::StudentPreset half, packed;
+    Preset half, packed;
     half.group = "Distill";
     half.plain = "Every other layer stays.";
     half.recipe.name = "half the layers";

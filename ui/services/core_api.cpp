@@ -1,7 +1,6 @@
 #include "ui/services/core_api.h"
 
 #include "core/measure/worker.h"
-#include "core/study/presets.h"
 
 namespace retort::ui {
 
@@ -25,12 +24,7 @@ CoreApi coreApi() {
   api.recipeToJson = &recipe_to_json;
   api.recipeFromJson = &recipe_from_json;
   api.presetRecipes = &preset_recipes;
-  api.studentPresets = [](const SourceInfo& source, const std::vector<DataInfo>& data) {
-    std::vector<StudentPreset> all;
-    for (Preset& preset : student_presets(source, data))
-      all.push_back({std::move(preset.recipe), std::move(preset.group), std::move(preset.plain), std::move(preset.problem)});
-    return all;
-  };
+  api.studentPresets = &student_presets;
   api.predictStudent = &distill::predict_student;
   api.describeHardware = &describe_hardware;
   api.listDevices = [] { return ask_for_devices(worker_program(), {}); };

@@ -15,18 +15,11 @@
 #include "core/measure/hardware.h"
 #include "core/model/backend.h"
 #include "core/quantize/levels.h"
-#include "core/study/recipe.h"
+#include "core/study/presets.h"
 #include "core/study/study.h"
 #include "kernels/dispatch/ops.h"
 
 namespace retort::ui {
-
-// A ready-made student for a source and its data, and why it can't work where it can't.
-struct StudentPreset {
-  Recipe recipe;
-  std::string group;             // "Distill", "Combine"
-  std::string plain, problem;    // one sentence each
-};
 
 struct CoreApi {
   using Path = std::filesystem::path;
@@ -51,7 +44,7 @@ struct CoreApi {
   std::function<Result<Recipe>(std::string_view)> recipeFromJson;
   std::function<std::vector<Recipe>()> presetRecipes;
 
-  std::function<std::vector<StudentPreset>(const SourceInfo&, const std::vector<DataInfo>&)> studentPresets;
+  std::function<std::vector<Preset>(const SourceInfo&, const std::vector<DataInfo>&)> studentPresets;
   // Size, speed, memory and training time of a student, by arithmetic: no weight is touched.
   std::function<Result<distill::StudentPrediction>(const Model& teacher, const distill::DistillRecipe&, int threads)> predictStudent;
 

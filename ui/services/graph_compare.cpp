@@ -1,20 +1,15 @@
 #include "ui/services/graph_compare.h"
 
-#include <QCoreApplication>
 #include <QTemporaryDir>
-#include <algorithm>
 #include <functional>
 
 #include "ui/format.h"
+#include "ui/translate.h"
 
 namespace retort::ui {
 namespace {
 
 constexpr int kRounds = 5;
-
-struct Text {
-  Q_DECLARE_TR_FUNCTIONS(GraphComparison)
-};
 
 std::filesystem::path asPath(const QString& text) { return std::filesystem::path(text.toStdU16String()); }
 
@@ -24,7 +19,7 @@ QString shareText(const onnx::Share& figure) {
 }
 
 QString verdictText(const onnx::Paired& against) {
-  return against.better ? Text::tr("better") : against.worse ? Text::tr("worse") : Text::tr("can't be told apart");
+  return against.better ? tr("better") : against.worse ? tr("worse") : tr("can't be told apart");
 }
 
 class Rows {
@@ -43,8 +38,8 @@ class Rows {
   // Of one output, by its name; nothing for the first graph, which the others are compared with.
   void addOf(const std::string& output, const QString& label, const std::function<QString(const onnx::OutputDifference&)>& text, const QString& hover = {}) {
     add(label, [&](const onnx::GraphFigures& graph) {
-      const auto own = std::find_if(graph.outputs.begin(), graph.outputs.end(), [&](const onnx::OutputDifference& other) { return other.name() == output; });
-      return own == graph.outputs.end() ? QString() : text(*own);
+      const onnx::OutputDifference* const own = graph.output(output);
+      return own ? text(*own) : QString();
     }, hover);
   }
   std::vector<ComparisonRow> take() { return std::move(m_rows); }
@@ -76,25 +71,25 @@ std::vector<ComparisonRow> comparisonRows(const GraphComparison& comparison) {
   const auto& all = comparison.figures;
   Rows rows(all);
   if (all.empty()) return {};
-  rows.add(Text::tr("File"), [](const auto& graph) { return bytesQuantity(graph.file_bytes).text(); });
-  rows.add(Text::tr("Weights"), [](const auto& graph) { return bytesQuantity(graph.weight_bytes).text(); });
-  const QString runs = Text::tr("Over %1 runs of a set of inputs, the graphs in turn. 8-bit values are expanded to f32 for computing: time says nothing about integer arithmetic")
+  rows.add(tr("File"), [](const auto& graph) { return bytesQuantity(graph.file_bytes).text(); });
+  rows.add(tr("Weights"), [](const auto& graph) { return bytesQuantity(graph.weight_bytes).text(); });
+  const QString runs = tr("Over %1 runs of a set of inputs, the graphs in turn. 8-bit values are expanded to f32 for computing: time says nothing about integer arithmetic")
                            .arg(integer(static_cast<std::int64_t>(all.front().seconds.size())));
-  rows.add(Text::tr("A run, median"), [](const auto& graph) { return secondsQuantity(onnx::median(graph.seconds)).text(); }, runs);
-  rows.add(Text::tr("95 of 100 runs within"), [](const auto& graph) { return secondsQuantity(onnx::within_95(graph.seconds)).text(); }, runs);
+  rows.add(tr("A run, median"), [](const auto& graph) { return secondsQuantity(onnx::median(graph.seconds)).text(); }, runs);
+  rows.add(tr("95 of 100 runs within"), [](const auto& graph) { return secondsQuantity(onnx::within_95(graph.seconds)).text(); }, runs);
   if (all.front().answers) {
-    rows.add(Text::tr("Right answers of %1").arg(integer(static_cast<std::int64_t>(all.front().answers->right.size()))), [](const auto& graph) { return shareText(graph.answers->accuracy); },
-             Text::tr("With the 95 % interval (Wilson)"));
-    rows.add(Text::tr("against f32"), [](const auto& graph) { return graph.answers->against ? verdictText(*graph.answers->against) : QString(); }, Text::tr("Paired, row by row"));
+    rows.add(tr("Right answers of %1").arg(integer(static_cast<std::int64_t>(all.front().answers->right.size()))), [](const auto& graph) { return shareText(graph.answers->accuracy); },
+             tr("With the 95 % interval (Wilson)"));
+    rows.add(tr("against f32"), [](const auto& graph) { return graph.answers->against ? verdictText(*graph.answers->against) : QString(); }, tr("Paired, row by row"));
   }
   for (const onnx::OutputDifference& output : all.back().outputs) {
     rows.addHeading(toQString(output.name()));
     if (output.rows() > 0)
-      rows.addOf(output.name(), Text::tr("Same answer, of %1").arg(integer(output.rows())), [](const auto& own) { return shareText(own.agreement()); },
-                 Text::tr("Rows along the last axis whose greatest value stands where that of f32 does, with the 95 % interval (Wilson)"));
-    rows.addOf(output.name(), Text::tr("Difference, root mean square"), [](const auto& own) { return percent(own.relative_rms(), 2); }, Text::tr("Relative to the root mean square in f32"));
-    rows.addOf(output.name(), Text::tr("Largest difference"), [](const auto& own) { return percent(own.relative_worst(), 2); }, Text::tr("Relative to the greatest value in f32"));
-    rows.addOf(output.name(), Text::tr("Cosine"), [](const auto& own) { return QString::number(own.cosine(), 'f', 6); });
+      rows.addOf(output.name(), tr("Same answer, of %1").arg(integer(output.rows())), [](const auto& own) { return shareText(own.agreement()); },
+                 tr("Rows along the last axis whose greatest value stands where that of f32 does, with the 95 % interval (Wilson)"));
+    rows.addOf(output.name(), tr("Difference, root mean square"), [](const auto& own) { return percent(own.relative_rms(), 2); }, tr("Relative to the root mean square in f32"));
+    rows.addOf(output.name(), tr("Largest difference"), [](const auto& own) { return percent(own.relative_worst(), 2); }, tr("Relative to the greatest value in f32"));
+    rows.addOf(output.name(), tr("Cosine"), [](const auto& own) { return QString::number(own.cosine(), 'f', 6); });
   }
   return rows.take();
 }

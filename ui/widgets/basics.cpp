@@ -73,19 +73,6 @@ QLabel* makeHeading(const QString& text, QWidget* parent) {
   return label;
 }
 
-void fillWithSurface(QWidget* widget) {
-  // The window's palette doesn't reach everything below a style sheet once it changes.
-  const auto refresh = [widget] {
-    QPalette palette = widget->palette();
-    palette.setColor(QPalette::Base, color(Role::Surface));
-    widget->setPalette(palette);
-  };
-  refresh();
-  QObject::connect(&Theme::instance(), &Theme::changed, widget, refresh);
-  widget->setBackgroundRole(QPalette::Base);
-  widget->setAutoFillBackground(true);
-}
-
 QFrame* makeLine(Qt::Orientation orientation, QWidget* parent) {
   auto* line = new QFrame(parent);
   line->setProperty("line", orientation == Qt::Horizontal ? "h" : "v");

@@ -28,9 +28,6 @@ QLabel* makeLabel(const QString& text, Tone tone = Tone::Normal, Theme::Size siz
 void setTone(QWidget* widget, Tone tone);
 // The heading of a part of a page: emphasised, one size for all.
 QLabel* makeHeading(const QString& text, QWidget* parent = nullptr);
-// Fills the widget with the surface's colour. Done by the palette and not by the style sheet, the widget counts as opaque,
-// and nothing below it is painted: over a whole window that is milliseconds.
-void fillWithSurface(QWidget* widget);
 QFrame* makeLine(Qt::Orientation orientation, QWidget* parent = nullptr);
 QPushButton* makeButton(const QString& text, const QString& icon = {}, bool primary = false, QWidget* parent = nullptr);
 QToolButton* makeToolButton(const QString& icon, const QString& name, QWidget* parent = nullptr);

@@ -3,6 +3,8 @@
 #include <QFile>
 #include <nlohmann/json.hpp>
 
+#include "core/formats/json_text.h"
+
 namespace retort::ui {
 namespace {
 
@@ -16,7 +18,7 @@ QString cell_text(const nlohmann::json& value) {
     for (const auto& part : value) parts << cell_text(part);
     return parts.join(QStringLiteral(" | "));
   }
-  return QString::fromStdString(value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+  return QString::fromStdString(formats::json_text(value));
 }
 
 // One row of a JSONL file; false when the line is not an object.

@@ -277,7 +277,7 @@ std::vector<PresetRow> RecipesPage::studentPresets() const {
   std::vector<PresetRow> rows;
   const auto& presets = services().study.api().studentPresets;
   if (!presets || !m_snapshot || !m_snapshot->source) return rows;
-  for (StudentPreset& preset : presets(*m_snapshot->source, m_snapshot->data)) {
+  for (Preset& preset : presets(*m_snapshot->source, m_snapshot->data)) {
     PresetRow row;
     row.combines = preset.group == "Combine";
     row.code = QString::fromStdString(preset.recipe.name);
@@ -313,7 +313,7 @@ void RecipesPage::requestPredictions() {
   const quint64 request = ++m_predictionRequest;
   m_pool.start([this, request, loaded, source = *m_snapshot->source, data = m_snapshot->data, threads = m_snapshot->threads, presets = api.studentPresets, predict = api.predictStudent] {
     std::map<std::string, distill::StudentPrediction> found;
-    for (const StudentPreset& preset : presets(source, data)) {
+    for (const Preset& preset : presets(source, data)) {
       const auto recipe = distill::distill_recipe_from_json(preset.recipe.student);
       if (!recipe) continue;
       if (const auto prediction = predict(*loaded->model, *recipe, threads)) found[preset.recipe.student] = *prediction;
