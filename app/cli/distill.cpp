@@ -221,7 +221,7 @@ std::string time_text(double seconds) {
 
 // What the student will be and cost; nothing is trained.
 Result<void> predict(const Options& options, const distill::DistillRecipe& recipe) {
-  RETORT_TRY(const Model teacher, open_model(recipe.teacher));
+  RETORT_TRY(const Model teacher, open_model(recipe.student.model.empty() ? recipe.teacher : recipe.student.model));
   RETORT_TRY(const distill::StudentPrediction p, distill::predict_student(teacher, recipe, options.common.threads));
   if (options.common.json) {
     const nlohmann::ordered_json out = {

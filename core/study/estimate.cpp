@@ -72,9 +72,9 @@ Result<Training> predict_training(StudyImpl& study, const StudyDocument& documen
   if (stages == 0) return Training{};
   RETORT_TRY(const distill::DistillRecipe recipe, study.resolved_student(document, until_stage(candidate, stages)));
   Model other;
-  const bool own = recipe.teacher == document.source->path;
+  const bool own = parts_of(recipe) == document.source->path;
   if (!own) {
-    RETORT_TRY(other, open_model(recipe.teacher));
+    RETORT_TRY(other, open_model(parts_of(recipe)));
   }
   RETORT_TRY(const distill::StudentPrediction predicted, distill::predict_student(own ? source : other, recipe, document.threads));
   return Training{predicted.training_seconds, predicted.training_memory, predicted.bytes, predicted.parameters};

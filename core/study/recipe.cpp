@@ -225,6 +225,9 @@ Digest recipe_digest(const Recipe& recipe) {
     builder.digest(distill::distill_recipe_digest(*student));
     for (const auto* path : {&student->teacher, &student->data.train, &student->data.unlabelled, &student->data.validation})
       builder.text(path->string());
+    // Digests of recipes that name neither stay what they were.
+    if (!student->student.model.empty()) builder.text("parts").text(student->student.model.string());
+    for (const distill::TeacherChoice& teacher : student->teachers) builder.text("teacher").text(teacher.model.string());
   }
   return builder.finish();
 }

@@ -64,7 +64,7 @@ class Runner {
   Result<const ClassReference*> class_reference(const DataRecord& data, const JobContext& job);
   Result<Evaluation> measure_original_classes(const DataRecord& data, const JobContext& job);
   Result<void> keep_reference(const DataRecord& data, const Reference& reference);
-  void show_curve(std::vector<distill::CurvePoint> points);
+  void show_curve(std::shared_ptr<const std::vector<distill::CurvePoint>> curve);
   void release_sessions();
   Result<Backend*> backend();
   RunOptions run_options() const;

@@ -10,8 +10,7 @@ constexpr auto kShowEvery = std::chrono::milliseconds(250);   // copying a long 
 
 }  // namespace
 
-void Runner::show_curve(std::vector<distill::CurvePoint> points) {
-  auto curve = std::make_shared<const std::vector<distill::CurvePoint>>(std::move(points));
+void Runner::show_curve(std::shared_ptr<const std::vector<distill::CurvePoint>> curve) {
   study_->change_row(row_, [&](RunRow& row) { row.curve = curve; });
 }
 
@@ -22,7 +21,7 @@ Result<void> Runner::train_step(const RunStep& step, const JobContext& job, RunR
   if (const auto made = study_->student(digest)) {
     outcome.reused = 1;
     outcome.message = "made before";
-    if (!made->curve.empty()) show_curve(read_curve(made->curve));
+    show_curve(made->points);
     return {};
   }
   release_sessions();   // training needs the memory
@@ -42,7 +41,7 @@ Result<void> Runner::train_step(const RunStep& step, const JobContext& job, RunR
     const auto now = std::chrono::steady_clock::now();
     if (!point.validation && points.size() > 1 && now - shown < kShowEvery) return;
     shown = now;
-    show_curve(points);
+    show_curve(std::make_shared<const std::vector<distill::CurvePoint>>(points));
     notify(false);
   };
   // Only steps are counted; what comes before and between them (reading, asking the teacher, validating) is named.
@@ -55,7 +54,7 @@ Result<void> Runner::train_step(const RunStep& step, const JobContext& job, RunR
   RETORT_TRY(const Model made, open_student(result.output));
   result.parameters = made.parameters();
   RETORT_CHECK(study_->keep(digest, result));
-  if (!result.curve.empty()) show_curve(read_curve(result.curve));
+  if (const auto kept = study_->student(digest)) show_curve(kept->points);
   if (last) study_->plan_again(step.candidate);
   if (result.accuracy)
     outcome.message = fmt::format("{:.2f} % of its {} validation texts right", 100 * *result.accuracy, result.validated);

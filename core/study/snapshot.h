@@ -51,6 +51,8 @@ struct StageInfo {
   std::uint64_t bytes = 0;                  // of its file; 0 until it is made
   std::map<std::string, Figure> figures{};  // what was measured, by the names of CandidateInfo::figure
   std::string warning{};                    // one sentence when it compounds the damage of the stage before; else empty
+  // Of its training once it is made, as RunRow::curve; null for stages that don't train.
+  std::shared_ptr<const std::vector<distill::CurvePoint>> curve{};
 };
 
 enum class CandidateState : std::uint8_t { kPlanned, kQuantizing, kMeasuring, kDone, kFailed };

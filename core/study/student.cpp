@@ -14,9 +14,14 @@ namespace {
 using Json = nlohmann::ordered_json;
 namespace fs = std::filesystem;
 
-
 // The paths of a recipe's JSON, by where they stand.
-constexpr std::pair<const char*, const char*> kPaths[] = {{"", "teacher"}, {"data", "train"}, {"data", "unlabelled"}, {"data", "validation"}};
+constexpr std::pair<const char*, const char*> kPaths[] = {{"", "teacher"}, {"student", "model"}, {"data", "train"}, {"data", "unlabelled"}, {"data", "validation"}};
+
+void make_absolute(Json& object, const char* key) {
+  const auto path = object.is_object() ? object.find(key) : object.end();
+  if (!object.is_object() || path == object.end() || !path->is_string() || path->get<std::string>().empty()) return;
+  *path = fs::absolute(path->get<std::string>()).lexically_normal().string();
+}
 
 // Row scales beside the mapped codes: in the file they need not be aligned.
 struct RowScaled {
@@ -84,22 +89,31 @@ Recipe with_absolute_paths(const Recipe& recipe) {
   if (!json.is_object()) return recipe;
   for (const auto& [group, key] : kPaths) {
     if (*group != '\0' && !json.contains(group)) continue;
-    Json& object = *group != '\0' ? json[group] : json;
-    const auto path = object.is_object() ? object.find(key) : object.end();
-    if (!object.is_object() || path == object.end() || !path->is_string() || path->get<std::string>().empty()) continue;
-    *path = fs::absolute(path->get<std::string>()).lexically_normal().string();
+    make_absolute(*group != '\0' ? json[group] : json, key);
   }
+  if (const auto teachers = json.find("teachers"); teachers != json.end() && teachers->is_array())
+    for (Json& teacher : *teachers) make_absolute(teacher, "model");
   Recipe out = recipe;
   out.student = formats::json_text(json);
   return out;
 }
 
-std::vector<fs::path> named_files(const distill::DistillRecipe& recipe) {
-  std::vector<fs::path> files;
-  for (const fs::path* path : {&recipe.teacher, &recipe.data.train, &recipe.data.unlabelled, &recipe.data.validation})
-    if (!path->empty()) files.push_back(*path);
-  return files;
+std::vector<fs::path> named_models(const distill::DistillRecipe& recipe) {
+  std::vector<fs::path> models;
+  for (const fs::path* path : {&recipe.teacher, &recipe.student.model})
+    if (!path->empty()) models.push_back(*path);
+  for (const distill::TeacherChoice& teacher : recipe.teachers) models.push_back(teacher.model);
+  return models;
 }
+
+std::vector<fs::path> named_texts(const distill::DistillRecipe& recipe) {
+  std::vector<fs::path> texts;
+  for (const fs::path* path : {&recipe.data.train, &recipe.data.unlabelled, &recipe.data.validation})
+    if (!path->empty()) texts.push_back(*path);
+  return texts;
+}
+
+const fs::path& parts_of(const distill::DistillRecipe& recipe) noexcept { return recipe.student.model.empty() ? recipe.teacher : recipe.student.model; }
 
 Digest student_digest(const StudyDocument& document, const Recipe& recipe) {
   DigestBuilder builder;
@@ -120,6 +134,15 @@ Digest student_digest(const StudyDocument& document, const Recipe& recipe) {
     add_file(student->data.unlabelled);
   }
   add_file(student->data.validation);
+  // Keys of students of one teacher stay what they were.
+  if (!student->student.model.empty()) {
+    builder.text("parts");
+    add_file(student->student.model);
+  }
+  for (const distill::TeacherChoice& teacher : student->teachers) {
+    builder.text("teacher");
+    add_file(teacher.model);
+  }
   return builder.finish();
 }
 
@@ -173,7 +196,8 @@ StudentResult result_of(const distill::DistillReport& report) {
   return result;
 }
 
-std::vector<distill::CurvePoint> read_curve(const fs::path& path) {
+std::shared_ptr<const std::vector<distill::CurvePoint>> read_curve(const fs::path& path) {
+  if (path.empty()) return nullptr;
   std::vector<distill::CurvePoint> points;
   const auto text = read_text_file(path);
   for (std::size_t at = 0; text.ok() && at < text->size();) {
@@ -187,7 +211,7 @@ std::vector<distill::CurvePoint> read_curve(const fs::path& path) {
       continue;
     }
   }
-  return points;
+  return points.empty() ? nullptr : std::make_shared<const std::vector<distill::CurvePoint>>(std::move(points));
 }
 
 Result<Model> open_student(const fs::path& path) {

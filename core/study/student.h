@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -24,8 +25,11 @@ Result<distill::DistillRecipe> student_recipe(const Recipe& recipe);
 CandidateRecord until_stage(const CandidateRecord& candidate, std::size_t stages);
 // Relative paths of a recipe made absolute: a study does not depend on where it is opened.
 Recipe with_absolute_paths(const Recipe& recipe);
-// The files that it names.
-std::vector<std::filesystem::path> named_files(const distill::DistillRecipe& recipe);
+// The models and the texts that it names.
+std::vector<std::filesystem::path> named_models(const distill::DistillRecipe& recipe);
+std::vector<std::filesystem::path> named_texts(const distill::DistillRecipe& recipe);
+// The model that the student is made of.
+const std::filesystem::path& parts_of(const distill::DistillRecipe& recipe) noexcept;
 // Of everything that decides what the student's last stage leaves.
 Digest student_digest(const StudyDocument& document, const Recipe& recipe);
 
@@ -40,14 +44,16 @@ struct StudentResult {
   // On the validation texts of its training, where there are any.
   std::optional<double> loss, accuracy;
   std::int64_t validated = 0;               // texts or tokens
+  // The points of `curve`, read once; null where there are none. Not in its JSON.
+  std::shared_ptr<const std::vector<distill::CurvePoint>> points{};
 };
 std::string student_result_to_json(const StudentResult& result);
 // Errors: kCorrupt.
 Result<StudentResult> student_result_from_json(std::string_view json);
 StudentResult result_of(const distill::DistillReport& report);
 
-// The points of a curve's file; what doesn't read is left out.
-std::vector<distill::CurvePoint> read_curve(const std::filesystem::path& path);
+// The points of a curve's file; what doesn't read is left out. Null where nothing is left, or no file is named.
+std::shared_ptr<const std::vector<distill::CurvePoint>> read_curve(const std::filesystem::path& path);
 
 // A student as it was written. An INT8 folder's codes are bound to the integer kernels, which `open_model` leaves to be decoded.
 // Errors: those of open_model.

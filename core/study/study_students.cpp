@@ -76,17 +76,17 @@ void StudyImpl::note_named_files(StudyDocument& document) {
     if (!is_student(candidate.recipe)) continue;
     const auto student = student_recipe(candidate.recipe);
     if (!student) continue;
-    for (const fs::path& path : named_files(*student)) {
-      if (document.named_files.contains(path.string())) continue;
+    for (const fs::path& path : named_texts(*student)) {
       std::error_code ignored;
-      if (path != student->teacher && fs::is_regular_file(path, ignored)) {
-        if (const auto digest = file_digest(path, JobContext())) document.named_files[path.string()] = *digest;
-      } else if (path == student->teacher) {
-        const auto checkpoint = open_checkpoint(path);
-        if (!checkpoint) continue;
-        const auto digest = checkpoint_digest(**checkpoint, [this](const fs::path& one, const JobContext& job) { return file_digest(one, job); }, JobContext());
-        if (digest) document.named_files[path.string()] = *digest;
-      }
+      if (document.named_files.contains(path.string()) || !fs::is_regular_file(path, ignored)) continue;
+      if (const auto digest = file_digest(path, JobContext())) document.named_files[path.string()] = *digest;
+    }
+    for (const fs::path& path : named_models(*student)) {
+      if (document.named_files.contains(path.string())) continue;
+      const auto checkpoint = open_checkpoint(path);
+      if (!checkpoint) continue;
+      const auto digest = checkpoint_digest(**checkpoint, [this](const fs::path& one, const JobContext& job) { return file_digest(one, job); }, JobContext());
+      if (digest) document.named_files[path.string()] = *digest;
     }
   }
 }
@@ -140,7 +140,7 @@ Result<distill::DistillRecipe> StudyImpl::resolved_student(const StudyDocument& 
 
 fs::path StudyImpl::student_output(const Digest& candidate, const distill::DistillRecipe& student) const {
   const std::string_view level = distill::final_level(student);
-  const bool gguf = level.empty() ? student.teacher.extension() == ".gguf" : !distill::folder_level(level);
+  const bool gguf = level.empty() ? parts_of(student).extension() == ".gguf" : !distill::folder_level(level);
   return artifact(candidate, gguf ? ".student.gguf" : ".student");
 }
 
@@ -159,8 +159,10 @@ std::shared_ptr<const StudentResult> StudyImpl::student(const Digest& candidate)
 
 Result<void> StudyImpl::keep(const Digest& candidate, const StudentResult& result) {
   RETORT_CHECK(write_text_file(artifact(candidate, kResult), student_result_to_json(result)));
+  StudentResult kept = result;
+  kept.points = read_curve(result.curve);
   const std::lock_guard state(state_mutex_);
-  students_[candidate] = std::make_shared<const StudentResult>(result);
+  students_[candidate] = std::make_shared<const StudentResult>(std::move(kept));
   return {};
 }
 
@@ -172,7 +174,10 @@ void StudyImpl::look_at_student(const StudyDocument& document, const CandidateRe
     std::shared_ptr<const StudentResult> result;
     std::error_code ignored;
     if (const auto text = read_text_file(artifact(digest, kResult)))
-      if (auto read = student_result_from_json(*text); read && fs::exists(read->output, ignored)) result = std::make_shared<const StudentResult>(*std::move(read));
+      if (auto read = student_result_from_json(*text); read && fs::exists(read->output, ignored)) {
+        read->points = read_curve(read->curve);
+        result = std::make_shared<const StudentResult>(*std::move(read));
+      }
     const std::lock_guard state(state_mutex_);
     if (result) students_[digest] = std::move(result);
     else students_.erase(digest);
@@ -204,10 +209,11 @@ Result<CandidatePlan> StudyImpl::trained_plan(const StudentResult& made, const S
 Result<CandidatePlan> StudyImpl::predicted_plan(const StudyDocument& document, const CandidateRecord& candidate, const Model& source, Made& entry) const {
   RETORT_TRY(const distill::DistillRecipe recipe, student_recipe(candidate.recipe));
   Model other;
-  if (!recipe.teacher.empty()) {
-    RETORT_TRY(other, open_model(recipe.teacher));
+  const fs::path& parts = parts_of(recipe);
+  if (!parts.empty()) {
+    RETORT_TRY(other, open_model(parts));
   }
-  const Model& teacher = recipe.teacher.empty() ? source : other;
+  const Model& teacher = parts.empty() ? source : other;
   RETORT_TRY(const distill::StudentPrediction predicted, distill::predict_student(teacher, recipe, document.threads));
   RETORT_TRY(const Model shape, distill::shape_student(teacher, recipe.student, recipe.student.trim_positions ? recipe.data.max_tokens : 0));
   const std::string_view level = distill::final_level(recipe);
@@ -283,6 +289,7 @@ std::vector<StageInfo> StudyImpl::stages_of(const CandidateRecord& candidate) co
         const auto exactly = [&](const char* name, const std::optional<double>& value) {
           if (value) stage.figures[name] = {*value, *value, *value};
         };
+        stage.curve = result.points;
         exactly("validation_loss", result.loss);
         exactly("validation_accuracy", result.accuracy);
       }

@@ -63,6 +63,7 @@ class StudentStudyTest : public QObject {
   void init();
   void classifiers_are_measured();
   void students_are_trained_and_measured();
+  void every_model_of_a_recipe_counts();
   void killed_runs_go_on();
   void stops_are_honoured();
   void what_is_missing_is_said();
@@ -190,12 +191,56 @@ void StudentStudyTest::students_are_trained_and_measured() {
   auto again = Study::open(at("b.retort"));
   QVERIFY_OK(again);
   QCOMPARE(figures_of((*again)->snapshot().candidates[2]), figures_of(packed));
+  // Curves of stages that were trained are there without a run; what doesn't train has none.
+  const auto opened = (*again)->snapshot();
+  QVERIFY(opened.run.empty());
+  const auto& stages = opened.candidates[2].stages;
+  QVERIFY(!stages[0].curve && !stages[2].curve);
+  QVERIFY(stages[1].curve && stages[1].curve->size() >= 40 && stages[1].curve->back().step == 40);
+  QVERIFY(stages[3].curve && stages[3].curve->back().step == 6);
+  QCOMPARE(stages[1].curve->size(), packed.stages[1].curve->size());
   QCOMPARE(estimate_run(**again).seconds_high, 0.0);
   QVERIFY_OK(run_study(*again, {}, {}));
   for (const RunRow& row : (*again)->snapshot().run) {
     QVERIFY2(row.reused > 0, row.step.c_str());
     if (row.step == "distill") QVERIFY(row.curve && row.curve->size() >= 40);
   }
+}
+
+// What further teachers are, and what the student is made of, decides what comes out: by content, not by path.
+void StudentStudyTest::every_model_of_a_recipe_counts() {
+  write_word_classifier(at("second"), 0.2f);
+  write_word_classifier(at("third"), 0.4f);
+  fs::copy(at("second"), at("copy"), fs::copy_options::recursive);
+  auto study = make("teachers.retort");
+  QVERIFY(study);
+  const auto with = [&](const char* name, const char* teacher, const char* parts) {
+    Recipe recipe = student(kDistill, name);
+    recipe.student.insert(1, "\"teachers\": [{\"model\": \"" + at(teacher) + "\", \"weight\": 2}], ");
+    if (*parts != '\0') recipe.student.insert(recipe.student.find("{\"layers\"") + 1, "\"model\": \"" + at(parts) + "\", ");
+    return recipe;
+  };
+  QVERIFY_OK(study->add_candidate(with("a", "second", "")));
+  QVERIFY_OK(study->add_candidate(with("b", "third", "")));
+  QVERIFY_OK(study->add_candidate(with("c", "copy", "")));
+  QVERIFY_OK(study->add_candidate(with("d", "second", "third")));
+  QVERIFY(study->snapshot().candidates[4].bytes > 0);   // predicted from the parts that it will have
+  QVERIFY_OK(run_study(study, {}, {}));
+  std::string made;
+  for (const RunRow& row : study->snapshot().run)
+    if (row.step == "distill") made += row.candidate_name + (row.reused > 0 ? " again " : " ");
+  QCOMPARE(made, std::string("a b c again d "));
+  // Paths are those of the place where the study was made.
+  const fs::path before = fs::current_path();
+  fs::current_path(folder_->path().toStdString());
+  Recipe relative = student(kDistill, "relative");
+  relative.student.insert(1, R"("teachers": [{"model": "second"}], )");
+  relative.student.insert(relative.student.find("{\"layers\"") + 1, R"("model": "third", )");
+  const auto added = study->add_candidate(relative);
+  fs::current_path(before);
+  QVERIFY_OK(added);
+  const std::string json = study->snapshot().candidates[5].recipe.student;
+  QVERIFY2(json.find("\"" + at("second") + "\"") != std::string::npos && json.find("\"" + at("third") + "\"") != std::string::npos, json.c_str());
 }
 
 void StudentStudyTest::killed_runs_go_on() {
