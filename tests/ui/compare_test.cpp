@@ -104,6 +104,43 @@ class CompareTest : public QObject {
   Services services_{study_, model_, selection_, actions_};
 
  private slots:
+  // Three candidates under a front, then a crowd: no name covers a line, a point or another name, and what has no room is
+  // left out but for the one that is needed.
+  void namesStandWhereNothingIsCovered() {
+    LabelField field;
+    field.area = QRectF(0, 0, 320, 140);
+    std::vector<LabelWish> wishes;
+    const auto at = [&](double x, double y, double width, bool needed = false) {
+      field.marks.emplace_back(x - 6, y - 6, 12, 12);
+      wishes.push_back({QPointF(x, y), QSizeF(width, 13), needed});
+    };
+    at(60, 20, 40);
+    at(90, 120, 120, true);
+    at(280, 124, 50);
+    field.lines = {{60, 20, 90, 20}, {90, 20, 90, 120}, {90, 120, 280, 120}, {280, 120, 280, 124}};
+    const auto check = [&](const std::vector<std::optional<QRectF>>& places) {
+      for (std::size_t i = 0; i < places.size(); ++i) {
+        if (!places[i]) continue;
+        QVERIFY(field.area.contains(*places[i]));
+        for (const QRectF& mark : field.marks) QVERIFY(!mark.intersects(*places[i]));
+        for (const QLineF& line : field.lines)
+          for (double t = 0; t <= 1; t += 0.002) QVERIFY(!places[i]->contains(line.pointAt(t)));
+        for (std::size_t j = 0; j < i; ++j) QVERIFY(!places[j] || !places[j]->intersects(*places[i]));
+      }
+    };
+    auto places = placeLabels(field, wishes);
+    check(places);
+    for (const auto& place : places) QVERIFY(place.has_value());
+    // Each is read as its own point's: near, or with a line to it.
+    for (std::size_t i = 0; i < places.size(); ++i)
+      if (const auto leader = labelLeader(wishes[i].point, *places[i])) QVERIFY(leader->length() < 100);
+    for (int i = 0; i < 60; ++i) at(150 + i % 10, 60 + i / 10, 80);
+    places = placeLabels(field, wishes);
+    check(places);
+    QVERIFY(places[1].has_value());
+    QVERIFY(std::count(places.begin(), places.end(), std::nullopt) > 30);
+  }
+
   void tableModelIsWellFormed() {
     CompareModel model;
     QAbstractItemModelTester tester(&model, QAbstractItemModelTester::FailureReportingMode::QtTest);

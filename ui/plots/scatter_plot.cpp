@@ -6,8 +6,6 @@
 #include <QVBoxLayout>
 #include <algorithm>
 #include <cmath>
-#include <numbers>
-#include <numeric>
 
 #include "ui/format.h"
 #include "ui/plots/markers.h"
@@ -223,78 +221,92 @@ void ScatterPlot::addPoint(const PlotPoint& point) {
   bars(QCPErrorBars::etKeyError, x, shown(point.x_low, true), shown(point.x_high, true));
 }
 
-// A name stands where it covers the fewest names, points and error bars: nearest first, further out with a line to its
-// point. Points in a crowd choose before those that stand alone.
-void ScatterPlot::addLabels() {
-  const QFontMetrics metrics(Theme::instance().font(Theme::Size::Small));
-  const QRectF area = QRectF(m_plot->axisRect()->rect()).adjusted(2, 0, -2, 0);
-  std::vector<QPointF> places;
-  std::vector<QRectF> marks;
-  for (const PlotPoint& point : m_points) {
-    const double x = m_plot->xAxis->coordToPixel(shown(point.x, true));
-    const double top = m_plot->yAxis->coordToPixel(shown(point.y_high, false)), bottom = m_plot->yAxis->coordToPixel(shown(point.y_low, false));
-    const QPointF at(x, m_plot->yAxis->coordToPixel(shown(point.y, false)));
-    places.push_back(at);
-    marks.emplace_back(at.x() - 6, at.y() - 6, 12, 12);
-    if (bottom - top > 14) marks.emplace_back(x - 3, top, 6, bottom - top);
-  }
-  std::vector<std::size_t> order(m_points.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  const auto crowd = [&](std::size_t i) {
-    return std::count_if(places.begin(), places.end(), [&](const QPointF& other) { return std::abs(other.x() - places[i].x()) < 70 && std::abs(other.y() - places[i].y()) < 24; });
-  };
-  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return crowd(a) > crowd(b); });
-  std::vector<QRectF> taken;
-  for (const std::size_t i : order) {
-    const double w = metrics.horizontalAdvance(m_points[i].name) + 2, h = metrics.height() - 2;
-    QRectF best;
-    double least = 1e9;
-    for (double distance = 9; distance <= 57; distance += 8)
-      for (int turn = 0; turn < 16; ++turn) {
-        // Beside before above or below: a name reads on from its point.
-        const double angle = turn * std::numbers::pi / 8;
-        const QPointF near = places[i] + distance * QPointF(std::cos(angle), std::sin(angle));
-        const QRectF box(near.x() - w * (1 - std::cos(angle)) / 2, near.y() - h * (1 - std::sin(angle)) / 2, w, h);
-        double cost = distance * 0.05 + std::abs(std::sin(angle)) * 0.2 + (std::cos(angle) < 0 ? 0.1 : 0);
-        if (!area.contains(box)) cost += 8;
-        for (const QRectF& other : taken) cost += other.adjusted(-2, 0, 2, 0).intersects(box) ? 6 : 0;
-        for (const QRectF& mark : marks) cost += mark.intersects(box) ? 3 : 0;
-        if (cost < least) least = cost, best = box;
-      }
-    taken.push_back(best);
-    addLabel(m_points[i], best.topLeft() - places[i], best.size());
-  }
+// Stands at the edge instead of below it: the arrow says so, the tool tip how far.
+QString ScatterPlot::shownName(const PlotPoint& point) const {
+  const bool below = m_y.logarithmic && point.y > 0 && point.y * m_y.scale < m_edge[1];
+  return below ? point.name + QStringLiteral(" ↓") : point.name;
 }
 
-void ScatterPlot::addLabel(const PlotPoint& point, const QPointF& offset, const QSizeF& size) {
+QPointF ScatterPlot::pixelOf(double x, double y) const { return {m_plot->xAxis->coordToPixel(shown(x, true)), m_plot->yAxis->coordToPixel(shown(y, false))}; }
+
+// What names must not cover, in pixels.
+LabelField ScatterPlot::obstacles() const {
+  LabelField field;
+  const QRectF whole = m_plot->axisRect()->rect();
+  field.area = whole.adjusted(2, 0, -2, 0);
+  for (const PlotPoint& point : m_points) {
+    const QPointF at = pixelOf(point.x, point.y), low = pixelOf(point.x_low, point.y_low), high = pixelOf(point.x_high, point.y_high);
+    const double radius = selected() == point.id ? 8 : 6;
+    field.marks.emplace_back(at.x() - radius, at.y() - radius, 2 * radius, 2 * radius);
+    if (point.y_high > point.y_low && low.y() - high.y() > 2 * radius) field.marks.emplace_back(at.x() - 3, high.y(), 6, low.y() - high.y());
+    if (point.x_high > point.x_low && high.x() - low.x() > 2 * radius) field.marks.emplace_back(low.x(), at.y() - 3, high.x() - low.x(), 6);
+  }
+  std::optional<QPointF> before;
+  for (const std::int64_t id : m_front) {
+    const auto point = std::find_if(m_points.begin(), m_points.end(), [&](const PlotPoint& p) { return p.id == id; });
+    if (point == m_points.end()) continue;
+    const QPointF at = pixelOf(point->x, point->y);
+    if (before) {
+      field.lines.emplace_back(*before, QPointF(at.x(), before->y()));
+      field.lines.emplace_back(QPointF(at.x(), before->y()), at);
+    }
+    before = at;
+  }
+  if (m_x.goal) {
+    const double x = m_plot->xAxis->coordToPixel(std::clamp(*m_x.goal, m_low[0], m_high[0]));
+    field.lines.emplace_back(x, whole.top(), x, whole.bottom());
+  }
+  if (m_y.goal) {
+    const double y = m_plot->yAxis->coordToPixel(std::clamp(*m_y.goal, m_low[1], m_high[1]));
+    field.lines.emplace_back(whole.left(), y, whole.right(), y);
+  }
+  if (m_floor && *m_floor > m_low[1]) {
+    const QFontMetrics metrics(Theme::instance().font(Theme::Size::Small));
+    const double y = m_plot->yAxis->coordToPixel(*m_floor), w = metrics.horizontalAdvance(m_floorLabel);
+    field.marks.emplace_back(whole.right() - w, y - metrics.height(), w, metrics.height());
+  }
+  return field;
+}
+
+// A name that finds no free place is left out: the point's tool tip has it, and the table.
+void ScatterPlot::addLabels() {
+  std::vector<LabelWish> wishes;
+  for (const PlotPoint& point : m_points) {
+    const bool chosen = selected() == point.id;
+    const QFontMetrics metrics(Theme::instance().font(Theme::Size::Small, chosen));
+    wishes.push_back({pixelOf(point.x, point.y), QSizeF(metrics.horizontalAdvance(shownName(point)) + 2, metrics.height() - 2), chosen});
+  }
+  const auto places = placeLabels(obstacles(), wishes);
+  for (std::size_t i = 0; i < m_points.size(); ++i)
+    if (places[i]) addLabel(m_points[i], wishes[i].point, *places[i]);
+}
+
+void ScatterPlot::addLabel(const PlotPoint& point, const QPointF& at, const QRectF& place) {
   // Anchored to the point in pixels, so that the name follows when the chart is moved or saved at another size.
   auto* anchor = new QCPItemTracer(m_plot);
   anchor->setStyle(QCPItemTracer::tsNone);
   anchor->position->setCoords(shown(point.x, true), shown(point.y, false));
   auto* label = new QCPItemText(m_plot);
-  // Stands at the edge instead of below it: the arrow says so, the tool tip how far.
-  const bool below = m_y.logarithmic && point.y > 0 && point.y * m_y.scale < m_edge[1];
-  label->setText(below ? point.name + QStringLiteral(" ↓") : point.name);
+  label->setText(shownName(point));
   label->setFont(Theme::instance().font(Theme::Size::Small, selected() == point.id));
   label->setColor(color(point.dominated && selected() != point.id ? Role::Muted : Role::Text));
   label->setPadding({});
   label->setClipToAxisRect(false);
   QColor behind = color(Role::Surface);
-  behind.setAlpha(190);   // a name stays readable across the front
+  behind.setAlpha(190);   // a name that is needed stays readable across what it covers
   label->setBrush(behind);
   label->setPositionAlignment(Qt::AlignLeft | Qt::AlignTop);
   label->position->setParentAnchor(anchor->position);
-  label->position->setCoords(offset.x(), offset.y());
-  // The nearest point of the name's box: far names get a line.
-  const QPointF nearest(std::clamp(0.0, offset.x(), offset.x() + size.width()), std::clamp(0.0, offset.y(), offset.y() + size.height()));
-  if (std::hypot(nearest.x(), nearest.y()) < 16) return;
+  label->position->setCoords(place.topLeft() - at);
+  const auto leader = labelLeader(at, place);
+  if (!leader) return;
   auto* line = new QCPItemLine(m_plot);
   line->setPen(QPen(color(Role::LineStrong), 0.9));
   line->setClipToAxisRect(false);
   line->start->setParentAnchor(anchor->position);
-  line->start->setCoords(nearest * 6.0 / std::hypot(nearest.x(), nearest.y()));
+  line->start->setCoords(leader->p1() - at);
   line->end->setParentAnchor(anchor->position);
-  line->end->setCoords(nearest);
+  line->end->setCoords(leader->p2() - at);
 }
 
 void ScatterPlot::invalidate() {

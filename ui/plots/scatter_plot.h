@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "ui/plots/chart.h"
+#include "ui/plots/label_places.h"
 
 class QCustomPlot;
 
@@ -60,7 +61,10 @@ class ScatterPlot : public Chart {
   void addFront();
   void addPoint(const PlotPoint& point);
   void addLabels();
-  void addLabel(const PlotPoint& point, const QPointF& offset, const QSizeF& size);
+  void addLabel(const PlotPoint& point, const QPointF& at, const QRectF& place);
+  LabelField obstacles() const;
+  QString shownName(const PlotPoint& point) const;
+  QPointF pixelOf(double x, double y) const;
   void addGoals();
   void addNoiseFloor();
   double shown(double value, bool x) const;
