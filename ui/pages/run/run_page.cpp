@@ -96,8 +96,13 @@ std::vector<RunRow> rows_of(const StudySnapshot& study) {
   std::int64_t id = 0;
   for (const CandidateInfo& candidate : study.candidates) {
     if (!candidate.chosen) continue;
-    for (const std::string& stage : student_stages(candidate.recipe))
-      rows.push_back(row_of(candidate, --id, stage, !candidate.bytes_predicted, RunPage::tr("in the store").toStdString()));
+    // The source stands before the stages: what it was made from has no row.
+    for (std::size_t i = 1; i < candidate.stages.size(); ++i) {
+      const StageInfo& stage = candidate.stages[i];
+      RunRow row = row_of(candidate, --id, stage.name, stage.bytes > 0, RunPage::tr("made, %1").arg(bytesQuantity(stage.bytes).text()).toStdString());
+      row.curve = stage.curve;
+      rows.push_back(std::move(row));
+    }
     if (!candidate.recipe.stages.empty())
       rows.push_back(row_of(candidate, --id, RunPage::tr("quantize").toStdString(), !candidate.bytes_predicted, RunPage::tr("%1 in the store").arg(bytesQuantity(candidate.bytes).text()).toStdString()));
     for (const DataInfo& set : study.data) {
