@@ -45,7 +45,7 @@ void Capture::grab(const QString& path) {
 void Capture::pagesTo(const QString& folder, const QString& suffix, const QString& prompt, bool parts) {
   static const QHash<QString, QStringList> kParts = {
       {QStringLiteral("model"), {QStringLiteral("outliers"), QStringLiteral("tensors"), QStringLiteral("configuration"), QStringLiteral("text")}},
-      {QStringLiteral("recipes"), {QStringLiteral("loss"), QStringLiteral("training"), QStringLiteral("data"), QStringLiteral("json")}},
+      {QStringLiteral("recipes"), {QStringLiteral("teachers"), QStringLiteral("loss"), QStringLiteral("training"), QStringLiteral("data"), QStringLiteral("stages"), QStringLiteral("json")}},
       {QStringLiteral("compare"), {QStringLiteral("stairs"), QStringLiteral("stages"), QStringLiteral("layers"), QStringLiteral("difficulty"), QStringLiteral("slices"), QStringLiteral("flips")}}};
   QDir().mkpath(folder);
   for (const PageEntry& entry : m_window.pages()) {
@@ -75,7 +75,7 @@ void Capture::graphTo(const QString& folder, const QString& suffix) {
   QDir().mkpath(folder);
   m_needsStudy = false;
   m_steps.push_back({100, [this] { m_window.showPage(QStringLiteral("model")); }});
-  for (const char* part : {"map", "outliers", "tensors", "operators"}) {
+  for (const char* part : {"map", "outliers", "tensors", "operators", "compare"}) {
     m_steps.push_back({50, [this, part] { m_window.page(QStringLiteral("model"))->showPart(QLatin1String(part)); }});
     m_steps.push_back({kSettle, [this, folder, part, suffix] { grab(QDir(folder).filePath(QStringLiteral("graph-%1-%2.png").arg(QLatin1String(part), suffix))); }});
   }

@@ -2,11 +2,14 @@
 // editor's two sides with each other; curves and staircases say what was measured; a study of a classifier shows nothing
 // that it cannot have.
 #include <QAbstractItemModelTester>
+#include <QJsonDocument>
+#include <QJsonObject>
 #include <QLineEdit>
 #include <QPlainTextEdit>
 #include <QSettings>
 #include <QSignalSpy>
 #include <QTabWidget>
+#include <QRegularExpression>
 #include <QTemporaryDir>
 #include <QtTest>
 
@@ -46,7 +49,7 @@ TeacherShape teacher() {
   shape.headSize = 32;
   shape.feedForward = 1536;
   shape.vocabulary = 30522;
-  shape.classifies = true;
+  shape.kind = SourceKind::kClassifier;
   shape.tied = true;
   return shape;
 }
@@ -64,6 +67,37 @@ struct Around {
   Around() { study.openStudy(QStringLiteral("/tmp/classifier.retort")); }
 };
 
+using Group = DistillParameter::Group;
+constexpr Group kGroups[] = {Group::Student, Group::Teachers, Group::Loss, Group::Training, Group::Data, Group::Stages};
+
+// A recipe with something in every list.
+distill::DistillRecipe fullRecipe() {
+  distill::DistillRecipe recipe;
+  recipe.teachers = {{"a", 2}, {"b", 0.5}};
+  recipe.stages.clear();
+  for (const auto kind : {distill::StageKind::kProbe, distill::StageKind::kDistill, distill::StageKind::kQat, distill::StageKind::kQuantize, distill::StageKind::kRepair}) {
+    distill::TrainStage stage;
+    stage.kind = kind;
+    if (kind == distill::StageKind::kQat || kind == distill::StageKind::kQuantize) stage.level = "INT4";
+    recipe.stages.push_back(stage);
+  }
+  return recipe;
+}
+
+// The keys that the reader knows in an object of a recipe, as its own refusal of another one lists them.
+QStringList knownKeys(const std::string& json) {
+  const auto refused = distill::distill_recipe_from_json(json);
+  if (refused.ok()) return {};
+  QString names = QString::fromStdString(refused.error().expected);
+  return names.startsWith(QStringLiteral("one of ")) ? names.mid(7).split(QStringLiteral(", ")) : QStringList();
+}
+
+const DistillParameter* rowOf(const std::vector<DistillParameter>& rows, const char* place) {
+  for (const DistillParameter& p : rows)
+    if (p.place == QLatin1String(place)) return &p;
+  return nullptr;
+}
+
 }  // namespace
 
 class StudentsTest : public QObject {
@@ -73,23 +107,112 @@ class StudentsTest : public QObject {
  private slots:
   // Every parameter that the editor shows is one of the recipe, and its whole range is one that the reader takes.
   void rangesAreThoseOfTheReader() {
-    for (const DistillParameter& p : distillParameters()) {
-      if (p.kind == DistillParameter::Kind::Path) continue;
+    std::vector<DistillParameter> all;
+    for (const Group group : kGroups)
+      for (DistillParameter& p : distillParameters(group, fullRecipe())) all.push_back(std::move(p));
+    for (const DistillParameter& p : all) {
+      if (p.kind == DistillParameter::Kind::Path || p.kind == DistillParameter::Kind::Heading) continue;
       std::vector<QVariant> values{p.standard()};
       if (p.kind == DistillParameter::Kind::Choice)
         for (const QString& one : p.choices) values.push_back(one);
       else if (p.kind == DistillParameter::Kind::Flag) values.insert(values.end(), {true, false});
       else values.insert(values.end(), {p.low, p.high > 0 ? p.high : 1000});
       for (const QVariant& value : values) {
-        distill::DistillRecipe recipe;
+        distill::DistillRecipe recipe = fullRecipe();
         p.set(recipe, value);
         QCOMPARE(p.get(recipe), value);
+        QCOMPARE(p.parse(p.text(value)).value_or(QVariant()), value);
         const auto read = distill::distill_recipe_from_json(distill::distill_recipe_to_json(recipe));
         QVERIFY2(read.ok(), qPrintable(p.place + QLatin1Char(' ') + value.toString()));
         QCOMPARE(p.get(*read), value);
       }
       QVERIFY2(!p.title.isEmpty() && !p.explanation.isEmpty() && !p.range().isEmpty(), qPrintable(p.place));
     }
+  }
+
+  // What the recipe's reader knows has a row in the editor, or is edited beside the rows.
+  void everyKeyOfTheRecipeHasARow() {
+    const QStringList elsewhere{QStringLiteral("name"),            // the recipe's own, in the editor's head
+                                QStringLiteral("student.kept"),    // the designer's blocks
+                                QStringLiteral("teachers"), QStringLiteral("stages"),   // lists: their entries have rows
+                                QStringLiteral("stages[].kind"), QStringLiteral("stages[].level")};   // the cards of the stages
+    static const QRegularExpression number(QStringLiteral("\\[\\d+\\]"));
+    QStringList rows;
+    for (const Group group : kGroups)
+      for (const DistillParameter& p : distillParameters(group, fullRecipe()))
+        if (p.kind != DistillParameter::Kind::Heading) rows << QString(p.place).replace(number, QStringLiteral("[]"));
+    QStringList known = knownKeys(R"({"?": 1})");
+    const auto add = [&](const QString& before, const QStringList& keys) {
+      QVERIFY2(!keys.isEmpty(), qPrintable(before));
+      for (const QString& key : keys) known << before + key;
+    };
+    const QJsonObject json = QJsonDocument::fromJson(QByteArray::fromStdString(distill::distill_recipe_to_json(fullRecipe()))).object();
+    for (const QString& name : json.keys())
+      if (json[name].isObject()) add(name + QLatin1Char('.'), knownKeys(QStringLiteral("{\"%1\": {\"?\": 1}}").arg(name).toStdString()));
+    add(QStringLiteral("stages[]."), knownKeys(R"({"stages": [{"kind": "distill", "?": 1}]})"));
+    add(QStringLiteral("teachers[]."), knownKeys(R"({"teachers": [{"model": "a", "?": 1}]})"));
+    QVERIFY(known.contains(QStringLiteral("loss.top")) && known.contains(QStringLiteral("stages[].new_codes")) && known.contains(QStringLiteral("teachers[].weight")) && known.contains(QStringLiteral("on_policy.share")));
+    for (const QString& key : known) QVERIFY2(rows.contains(key) != elsewhere.contains(key), qPrintable(key));
+    for (const QString& row : rows) QVERIFY2(known.contains(row), qPrintable(row));   // and no row that is none of the recipe's
+  }
+
+  void rowsThatCanDoNothingSayWhy() {
+    TeacherShape classifier = teacher(), language = teacher();
+    language.kind = SourceKind::kLanguageModel;
+    const auto reason = [](Group group, const char* place, const distill::DistillRecipe& recipe, const TeacherShape* shape) {
+      const auto rows = distillParameters(group, recipe);
+      const DistillParameter* const p = rowOf(rows, place);
+      return p ? p->idle ? p->idle(recipe, shape) : QString() : QStringLiteral("no row");
+    };
+    distill::DistillRecipe recipe;
+    QVERIFY(reason(Group::Teachers, "data.contradicted_weight", recipe, &classifier).isEmpty());
+    QVERIFY(!reason(Group::Teachers, "data.contradicted_weight", recipe, &language).isEmpty());
+    QVERIFY(!reason(Group::Teachers, "loss.top", recipe, &classifier).isEmpty() && reason(Group::Teachers, "loss.top", recipe, &language).isEmpty());
+    QVERIFY(!reason(Group::Teachers, "on_policy.share", recipe, &classifier).isEmpty() && reason(Group::Teachers, "on_policy.share", recipe, &language).isEmpty());
+    QVERIFY(!reason(Group::Teachers, "on_policy.tokens", recipe, &language).isEmpty());
+    recipe.on_policy.share = 0.5;
+    QVERIFY(reason(Group::Teachers, "on_policy.tokens", recipe, &language).isEmpty());
+    QVERIFY(!reason(Group::Teachers, "mixing", recipe, nullptr).isEmpty());
+    QVERIFY(reason(Group::Teachers, "mixing", fullRecipe(), nullptr).isEmpty());
+    QVERIFY(reason(Group::Stages, "stages[2].group", fullRecipe(), &classifier).isEmpty());
+    recipe = fullRecipe();
+    recipe.stages[2].level = "Q4_K_M";
+    QVERIFY(!reason(Group::Stages, "stages[2].group", recipe, &classifier).isEmpty());
+    QVERIFY(!reason(Group::Stages, "stages[2].importance", recipe, &classifier).isEmpty() && reason(Group::Stages, "stages[2].importance", recipe, &language).isEmpty());
+    // Where nothing is known of the model, nothing is held against a row.
+    QVERIFY(reason(Group::Teachers, "loss.top", {}, nullptr).isEmpty());
+    // Such a row takes nothing new, but gives its default back.
+    ParameterModel model(Group::Teachers);
+    recipe = {};
+    recipe.loss.top = 32;
+    model.setRecipe(recipe, classifier);
+    const QModelIndex top = model.index(model.rowOf(QStringLiteral("loss.top")), ParameterModel::Value);
+    QSignalSpy refused(&model, &ParameterModel::refused);
+    QVERIFY(!model.setData(top, QStringLiteral("64"), Qt::EditRole));
+    QCOMPARE(refused.count(), 1);
+    QVERIFY(model.setData(top, QStringLiteral("0"), Qt::EditRole));
+    QCOMPARE(model.recipe().loss.top, std::int64_t(0));
+    QVERIFY(!model.flags(top).testFlag(Qt::ItemIsEditable));
+  }
+
+  void teachersComeAndGo() {
+    ParameterModel model(Group::Teachers);
+    QAbstractItemModelTester tester(&model, QAbstractItemModelTester::FailureReportingMode::QtTest);
+    distill::DistillRecipe recipe;
+    recipe.teachers = {{"/m/one", 1}, {"/m/two", 3}};
+    recipe.loss.by_agreement = true;
+    model.setRecipe(recipe);
+    const int rows = model.rowCount();
+    const auto at = [&](const char* place) { return model.index(model.rowOf(QLatin1String(place)), ParameterModel::Value); };
+    QVERIFY(model.setData(at("teachers[0].weight"), QStringLiteral("0.25"), Qt::EditRole));
+    QVERIFY(!model.setData(at("teachers[0].weight"), QStringLiteral("0"), Qt::EditRole));
+    QVERIFY(model.setData(at("teachers[0].model"), QString(), Qt::EditRole));   // emptied, it goes
+    QCOMPARE(model.rowCount(), rows - 2);
+    QCOMPARE(model.recipe().teachers.size(), std::size_t(1));
+    QCOMPARE(model.recipe().teachers[0].weight, 3.0);
+    QVERIFY(model.recipe().loss.by_agreement);
+    QVERIFY(model.setData(at("teachers[0].model"), QString(), Qt::EditRole));
+    QVERIFY(model.recipe().teachers.empty() && !model.recipe().loss.by_agreement);
   }
 
   void whatIsTypedIsChecked() {
@@ -199,7 +322,7 @@ class StudentsTest : public QObject {
     auto* card = editor.findChild<DistillCard*>();
     QVERIFY(card);
     QCOMPARE(card->recipe().student.layers, std::int64_t(3));
-    for (const char* tab : {"loss", "training", "data", "student"}) card->showTab(QString::fromLatin1(tab));
+    for (const char* tab : {"teachers", "loss", "training", "data", "stages", "student"}) card->showTab(QString::fromLatin1(tab));
     auto* json = editor.findChild<QPlainTextEdit*>();
     QString text = json->toPlainText();
     QVERIFY(text.contains(QStringLiteral("\"layers\": 3")));
@@ -274,6 +397,24 @@ class StudentsTest : public QObject {
     QVERIFY(chart->selected().has_value());
     QVERIFY(chart->table().rows.size() == 246);
     QVERIFY(!page.grab().isNull());
+  }
+
+  // Without a run in this session, curves are those that the study keeps of its stages.
+  void aStudyOpenedLaterHasItsCurves() {
+    Around around;
+    QTRY_VERIFY(around.study.snapshot());
+    StudySnapshot later = *around.study.snapshot();
+    later.run.clear();
+    later.running = false;
+    later.candidates[3].stages[1].curve = test::lossCurve(120, 40);
+    RunPage page(around.services, nullptr);
+    page.resize(900, 700);
+    page.show();
+    page.setSnapshot(std::make_shared<const StudySnapshot>(later));
+    auto* chart = page.findChild<CurveChart*>();
+    QVERIFY(chart && chart->isVisible());
+    QCOMPARE(chart->order().size(), std::size_t(3));
+    QCOMPARE(chart->table().rows.size(), std::size_t(123));
   }
 
   void tenThousandStepsAreDrawnAtOnce() {
@@ -357,7 +498,7 @@ class StudentsTest : public QObject {
     auto* figures = window.findChild<FigureTiles*>();
     QTRY_COMPARE_WITH_TIMEOUT(figures->tiles().size(), std::size_t(4), 5000);
     const QString folder = qEnvironmentVariable("RETORT_PICTURES");
-    const std::pair<const char*, std::vector<const char*>> shots[] = {{"recipes", {"", "loss", "training", "data", "json"}}, {"run", {""}}, {"compare", {"table", "stages", "stairs", "slices", "flips", "difficulty"}}, {"try", {""}}, {"export", {""}}, {"data", {""}}};
+    const std::pair<const char*, std::vector<const char*>> shots[] = {{"recipes", {"", "teachers", "loss", "training", "data", "stages", "json"}}, {"run", {""}}, {"compare", {"table", "stages", "stairs", "slices", "flips", "difficulty"}}, {"try", {""}}, {"export", {""}}, {"data", {""}}};
     for (const auto mode : {Theme::Mode::Light, Theme::Mode::Dark}) {
       Theme::instance().setMode(mode);
       for (const auto& [id, parts] : shots)

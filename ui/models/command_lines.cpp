@@ -3,7 +3,7 @@
 #include <QRegularExpression>
 #include <QStringList>
 
-#include "core/distill/distill_recipe.h"
+#include "core/distill/packed_forms.h"
 #include "ui/format.h"
 
 namespace retort::ui {
@@ -65,7 +65,10 @@ QString draftCommand(const StudySnapshot& study, const Recipe& recipe) {
           line += QStringLiteral(" --data ") + shellWord(set.path);
           break;
         }
-    const bool file = study.source->gguf && !(student && distill::final_level(*student) == "INT8");
+    const std::string_view level = student ? distill::final_level(*student) : std::string_view();
+    const std::filesystem::path parts = !student ? std::filesystem::path() : student->student.model.empty() ? student->teacher : student->student.model;
+    const bool gguf = parts.empty() ? study.source->gguf : parts.extension() == ".gguf";
+    const bool file = level.empty() ? gguf : !distill::folder_level(level);
     return line + QStringLiteral(" -o %1%2").arg(name, file ? QStringLiteral(".gguf") : QString());
   }
   if (recipe.stages.size() != 1) return {};

@@ -66,10 +66,13 @@ TeacherShape teacherShape(const LoadedModel& loaded) {
   shape.vocabulary = config.vocabulary;
   shape.positions = config.positions;
   for (const TensorRow& tensor : loaded.tensors) shape.parameters += tensor.elements;
-  shape.classifies = config.labels > 0;
+  const HeadKind head = model.graph.head;
+  shape.kind = head == HeadKind::kNextToken ? SourceKind::kLanguageModel : head == HeadKind::kSequenceLabels ? SourceKind::kClassifier : SourceKind::kEncoder;
+  shape.gguf = model.checkpoint && model.checkpoint->format == CheckpointFormat::kGguf;
   // Encoders of the BERT kind state heads and hidden size only; a head's size follows from both.
   shape.tied = config.positions > 0 && config.kv_heads == config.heads && config.heads * config.head_dim == config.hidden;
-  if (!shape.classifies) shape.vocabularyProblem = tr("Only classifiers can do with fewer pieces: a language model must answer with any of them");
+  if (shape.kind == SourceKind::kLanguageModel) shape.vocabularyProblem = tr("A language model must answer with any piece: only classifiers can do with fewer");
+  else if (shape.gguf) shape.vocabularyProblem = tr("For models in folders: a GGUF file's tokenizer stays whole");
   return shape;
 }
 

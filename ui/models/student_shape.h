@@ -14,7 +14,8 @@ struct TeacherShape {
   QString name;
   std::int64_t layers = 0, heads = 0, groupedHeads = 1, hidden = 0, headSize = 0, feedForward = 0, vocabulary = 0, positions = 0;
   std::int64_t parameters = 0;
-  bool classifies = false;
+  SourceKind kind = SourceKind::kClassifier;
+  bool gguf = false;            // from a file of that format; else from a folder
   bool tied = false;            // hidden size is heads × the size of a head: they change together
   QString vocabularyProblem;    // why it can't be trimmed; empty: it can
 };

@@ -20,6 +20,7 @@ enum CellRole {
   kMarkerRole,                     // int: the marker of this series before the text
   kHeatRole,                       // double 0…1: a shade behind the figure
   kIconRole,                       // QString: an icon of the theme at the right end
+  kIdleRole,                       // bool: the row can do nothing here
 };
 
 class CellDelegate : public QStyledItemDelegate {

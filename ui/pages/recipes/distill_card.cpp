@@ -1,6 +1,5 @@
 #include "ui/pages/recipes/distill_card.h"
 
-#include <QFileDialog>
 #include <QFileInfo>
 #include <QHBoxLayout>
 #include <QLabel>
@@ -10,6 +9,8 @@
 #include <QVBoxLayout>
 #include <algorithm>
 
+#include "core/distill/grids.h"
+#include "core/quantize/levels.h"
 #include "ui/format.h"
 #include "ui/pages/recipes/parameter_table.h"
 #include "ui/pages/recipes/stage_list.h"
@@ -23,7 +24,14 @@ namespace {
 using distill::DistillRecipe;
 using Group = DistillParameter::Group;
 
-const char* const kTabs[] = {"student", "loss", "training", "data"};
+struct Tab {
+  const char* id;
+  const char* title;
+  Group group;
+};
+constexpr Tab kTabs[] = {{"student", QT_TRANSLATE_NOOP("retort::ui::DistillCard", "Student"), Group::Student},    {"teachers", QT_TRANSLATE_NOOP("retort::ui::DistillCard", "Teachers"), Group::Teachers},
+                         {"loss", QT_TRANSLATE_NOOP("retort::ui::DistillCard", "Loss"), Group::Loss},             {"training", QT_TRANSLATE_NOOP("retort::ui::DistillCard", "Training"), Group::Training},
+                         {"data", QT_TRANSLATE_NOOP("retort::ui::DistillCard", "Data"), Group::Data},             {"stages", QT_TRANSLATE_NOOP("retort::ui::DistillCard", "Stages"), Group::Stages}};
 
 QString partOf(double now, double before) { return before > 0 ? percent(now / before, 0) : QString(); }
 
@@ -38,7 +46,8 @@ DistillCard::DistillCard(StudyService& study, ModelService& source, QWidget* par
   m_tabs->setAccessibleName(tr("Parts of the recipe"));
   m_tabs->setDrawBase(false);
   m_tabs->setExpanding(false);
-  for (const QString& name : {tr("Student"), tr("Loss"), tr("Training"), tr("Data")}) m_tabs->addTab(name);
+  for (const Tab& tab : kTabs) m_tabs->addTab(tr(tab.title));
+  m_tables.resize(std::size(kTabs));
   column->addWidget(m_tabs);
   m_pages = new QStackedWidget;
   m_pages->addWidget(buildStudent());
@@ -47,6 +56,8 @@ DistillCard::DistillCard(StudyService& study, ModelService& source, QWidget* par
   std::vector<std::pair<QString, QString>> levels;
   if (study.api().levels)
     for (const Level& level : study.api().levels()) levels.emplace_back(QStringLiteral("%1 · %2").arg(toQString(level.plain), toQString(level.id)), toQString(level.id));
+  for (const distill::Grid& grid : distill::grids())
+    if (!find_level(grid.level)) levels.emplace_back(tr("%1-bit, folder · %2").arg(grid.bits).arg(toQString(grid.level)), toQString(grid.level));
   m_stages = new StageList(std::move(levels));
   column->addWidget(m_stages);
   m_later = new QTimer(this);
@@ -55,6 +66,10 @@ DistillCard::DistillCard(StudyService& study, ModelService& source, QWidget* par
   connect(m_later, &QTimer::timeout, this, &DistillCard::requestPrediction);
   connect(m_tabs, &QTabBar::currentChanged, this, &DistillCard::showPage);
   connect(m_stages, &StageList::refused, this, &DistillCard::refused);
+  connect(m_stages, &StageList::detailsWanted, this, [this](std::size_t stage) {
+    showTab(QStringLiteral("stages"));
+    m_tables[static_cast<std::size_t>(m_tabs->currentIndex())]->showPlace(QStringLiteral("stages[%1]").arg(stage));
+  });
   connect(m_stages, &StageList::edited, this, [this](const std::vector<distill::TrainStage>& stages) {
     DistillRecipe recipe = m_recipe;
     recipe.stages = stages;
@@ -70,16 +85,9 @@ QWidget* DistillCard::buildStudent() {
   auto* column = new QVBoxLayout(page);
   column->setContentsMargins(0, 0, 0, 0);
   column->setSpacing(kGap);
-  auto* teacher = new QHBoxLayout;
-  teacher->setSpacing(kGapSmall);
   m_teacherLine = makeLabel({}, Tone::Normal, Theme::Size::Small);
   m_teacherLine->setMinimumWidth(60);
-  m_sourceTeacher = makeToolButton(QStringLiteral("undo"), tr("Learn from the study's source"));
-  m_otherTeacher = makeToolButton(QStringLiteral("folder"), tr("Learn from another model"));
-  teacher->addWidget(m_teacherLine, 1);
-  teacher->addWidget(m_sourceTeacher);
-  teacher->addWidget(m_otherTeacher);
-  column->addLayout(teacher);
+  column->addWidget(m_teacherLine);
   m_blocks = new BlockStrips(tr("Student designer"));
   column->addWidget(m_blocks);
   auto* box = new QFrame;
@@ -107,12 +115,6 @@ QWidget* DistillCard::buildStudent() {
     recipe.student = withCount(*m_teacher, recipe.student, m_rows[static_cast<std::size_t>(row)], kept);
     take(recipe);
   });
-  connect(m_otherTeacher, &QToolButton::clicked, this, &DistillCard::chooseTeacher);
-  connect(m_sourceTeacher, &QToolButton::clicked, this, [this] {
-    DistillRecipe recipe = m_recipe;
-    recipe.teacher.clear();
-    take(recipe);
-  });
   return page;
 }
 
@@ -124,24 +126,42 @@ ParameterTable* DistillCard::makeTable(const QString& name, Group group) {
 }
 
 void DistillCard::showPage(int index) {
-  static constexpr Group kGroups[] = {Group::Student, Group::Loss, Group::Training, Group::Data};
-  const auto at = static_cast<std::size_t>(index);
-  if (!m_tables[at]) {
-    m_tables[at] = makeTable(m_tabs->tabText(index), kGroups[at]);
-    auto* column = new QVBoxLayout(m_pages->widget(index));
-    column->setContentsMargins(0, 0, 0, 0);
-    column->addWidget(m_tables[at]);
-    m_tables[at]->parameters().setRecipe(m_recipe);
-  }
+  if (!m_tables[static_cast<std::size_t>(index)]) fillPage(index);
   m_pages->setCurrentIndex(index);
+}
+
+void DistillCard::fillPage(int index) {
+  const Group group = kTabs[index].group;
+  ParameterTable* const table = m_tables[static_cast<std::size_t>(index)] = makeTable(m_tabs->tabText(index), group);
+  auto* column = new QVBoxLayout(m_pages->widget(index));
+  column->setContentsMargins(0, 0, 0, 0);
+  column->setSpacing(kGapSmall);
+  if (group == Group::Teachers) {
+    auto* head = new QHBoxLayout;
+    QLabel* says = makeLabel(tr("Several answer together, each by its weight; an emptied one goes."), Tone::Muted, Theme::Size::Small);
+    says->setMinimumWidth(60);
+    head->addWidget(says, 1);
+    QPushButton* add = makeButton(tr("Add a teacher"), QStringLiteral("plus"));
+    connect(add, &QPushButton::clicked, this, &DistillCard::addTeacher);
+    head->addWidget(add);
+    column->addLayout(head);
+  }
+  column->addWidget(table);
+  table->parameters().setRecipe(m_recipe, m_teacher);
 }
 
 void DistillCard::showTab(const QString& name) {
   for (int i = 0; i < m_tabs->count(); ++i)
-    if (name == QLatin1String(kTabs[i])) m_tabs->setCurrentIndex(i);
+    if (name == QLatin1String(kTabs[i].id)) m_tabs->setCurrentIndex(i);
 }
 
-ModelService& DistillCard::teacherModel() const { return m_recipe.teacher.empty() || !m_other ? m_source : *m_other; }
+// Empty: the study's source.
+QString DistillCard::wherePartsAre() const {
+  const std::filesystem::path& parts = m_recipe.student.model.empty() ? m_recipe.teacher : m_recipe.student.model;
+  return QString::fromStdU16String(parts.u16string());
+}
+
+ModelService& DistillCard::partsModel() const { return wherePartsAre().isEmpty() || !m_other ? m_source : *m_other; }
 
 void DistillCard::setRecipe(const DistillRecipe& recipe) {
   m_recipe = recipe;
@@ -155,50 +175,48 @@ void DistillCard::take(const DistillRecipe& recipe) {
 }
 
 void DistillCard::refresh() {
-  if (!m_recipe.teacher.empty()) {
+  if (const QString parts = wherePartsAre(); !parts.isEmpty()) {
     if (!m_other) {
       m_other = std::make_unique<ModelService>(m_study.api());
       connect(m_other.get(), &ModelService::loadedChanged, this, &DistillCard::refreshTeacher);
     }
-    m_other->ensure(QString::fromStdU16String(m_recipe.teacher.u16string()));
+    m_other->ensure(parts);
   }
-  for (ParameterTable* table : m_tables)
-    if (table) table->parameters().setRecipe(m_recipe);
-  m_stages->setStages(m_recipe.stages);
+  m_stages->setStages(m_recipe.stages, m_recipe.student.classes > 0);
   refreshTeacher();
 }
 
 void DistillCard::refreshTeacher() {
-  const ModelService& model = teacherModel();
+  const ModelService& model = partsModel();
   const LoadedModelPtr loaded = model.loaded();
-  m_sourceTeacher->setVisible(!m_recipe.teacher.empty());
   m_teacher.reset();
   if (loaded) m_teacher = teacherShape(*loaded);
-  const QString whose = m_recipe.teacher.empty() ? tr("the study's source") : QFileInfo(QString::fromStdU16String(m_recipe.teacher.u16string())).fileName();
+  for (ParameterTable* table : m_tables)
+    if (table) table->parameters().setRecipe(m_recipe, m_teacher);
+  const QString whose = wherePartsAre().isEmpty() ? tr("the study's source") : QFileInfo(wherePartsAre()).fileName();
   if (m_teacher)
-    m_teacherLine->setText(tr("Teacher: %1 · %2 parameters, %n layer(s)", nullptr, static_cast<int>(m_teacher->layers)).arg(whose, countQuantity(static_cast<double>(m_teacher->parameters)).text()));
+    m_teacherLine->setText(tr("Made of %1 · %2 parameters, %n layer(s)", nullptr, static_cast<int>(m_teacher->layers)).arg(whose, countQuantity(static_cast<double>(m_teacher->parameters)).text()));
   else if (model.failure())
-    m_teacherLine->setText(tr("Teacher: %1 · %2").arg(whose, model.failure()->text));
+    m_teacherLine->setText(tr("Made of %1 · %2").arg(whose, model.failure()->text));
   else
-    m_teacherLine->setText(tr("Teacher: %1 · being read …").arg(whose));
+    m_teacherLine->setText(tr("Made of %1 · being read …").arg(whose));
   setTone(m_teacherLine, model.failure() && !m_teacher ? Tone::Bad : Tone::Normal);
   m_teacherLine->setToolTip(m_teacherLine->text());
   m_blocks->setRows(m_teacher ? blockRows(*m_teacher, m_recipe.student, m_rows) : std::vector<BlockRow>{});
   m_later->start();
 }
 
-void DistillCard::chooseTeacher() {
-  const QString path = QFileDialog::getOpenFileName(this, tr("Teacher"), {}, tr("Models (*.gguf config.json *.safetensors);;All files (*)"));
+// A further one: who learns from another model alone names it in the first row.
+void DistillCard::addTeacher() {
+  const QString path = ParameterTable::chosenModel(this, tr("Add a teacher"));
   if (path.isEmpty()) return;
-  // A model that is a folder is chosen by one of its files.
-  const bool single = path.endsWith(QStringLiteral(".gguf"));
   DistillRecipe recipe = m_recipe;
-  recipe.teacher = std::filesystem::path((single ? path : QFileInfo(path).absolutePath()).toStdU16String());
+  recipe.teachers.push_back({std::filesystem::path(path.toStdU16String()), 1});
   take(recipe);
 }
 
 void DistillCard::requestPrediction() {
-  const LoadedModelPtr loaded = teacherModel().loaded();
+  const LoadedModelPtr loaded = partsModel().loaded();
   const auto& predictor = m_study.api().predictStudent;
   if (!loaded || !predictor) return m_figures->setTiles({});
   const int threads = m_study.snapshot() ? m_study.snapshot()->threads : 0;
@@ -224,7 +242,7 @@ void DistillCard::showPrediction(const Result<distill::StudentPrediction>& predi
   tiles.push_back({tr("Parameters"), countQuantity(static_cast<double>(p.parameters)), m_teacher ? tr("%1 of %2").arg(partOf(static_cast<double>(p.parameters), static_cast<double>(m_teacher->parameters)), countQuantity(static_cast<double>(m_teacher->parameters)).text()) : QString(), tr("Of the student, before any training"), Tone::Normal});
   tiles.push_back({tr("File"), bytesQuantity(p.bytes), tr("memory %1").arg(bytesQuantity(p.memory).text()), tr("Bytes after the last stage; memory of a run at the study's context"), Tone::Normal});
   tiles.push_back({tr("Speed"), rateQuantity(p.tokens_per_second, tr("tok")), tr("reading text"), tr("Of inference on this machine, from its measured rates"), Tone::Normal});
-  tiles.push_back({tr("Training"), secondsQuantity(p.training_seconds), tr("memory %1").arg(bytesQuantity(p.training_memory).text()), tr("%1 a step on this machine").arg(secondsQuantity(p.seconds_per_step).text()), Tone::Normal});
+  tiles.push_back({tr("Training"), secondsQuantity(p.training_seconds), tr("memory %1").arg(bytesQuantity(p.training_memory).text()), tr("%1 a step on this machine").arg(secondsQuantity(p.seconds_per_step).text()) + (m_recipe.teachers.empty() ? QString() : tr("; further teachers come on top")), Tone::Normal});
   m_figures->setTiles(std::move(tiles));
 }
 

@@ -1,4 +1,5 @@
-// DistillCard: the editor of a student's recipe: teacher, student, losses, training and data on tabs, the stages below.
+// DistillCard: the editor of a student's recipe: student, teachers, losses, training, data and stages on tabs, the stages
+// in short below.
 // What the student would weigh, need and take is worked out while it is edited.
 #pragma once
 
@@ -15,7 +16,6 @@ class QLabel;
 class QStackedWidget;
 class QTabBar;
 class QTimer;
-class QToolButton;
 
 namespace retort::ui {
 
@@ -31,7 +31,7 @@ class DistillCard : public QWidget {
   ~DistillCard() override;
   void setRecipe(const distill::DistillRecipe& recipe);
   const distill::DistillRecipe& recipe() const { return m_recipe; }
-  // "student", "loss", "training", "data"; others are ignored.
+  // "student", "teachers", "loss", "training", "data", "stages"; others are ignored.
   void showTab(const QString& name);
 
  signals:
@@ -41,28 +41,29 @@ class DistillCard : public QWidget {
  private:
   QWidget* buildStudent();
   void showPage(int index);
+  void fillPage(int index);
   ParameterTable* makeTable(const QString& name, DistillParameter::Group group);
   void take(const distill::DistillRecipe& recipe);
   void refresh();
   void refreshTeacher();
-  void chooseTeacher();
+  void addTeacher();
+  QString wherePartsAre() const;
   void requestPrediction();
   void showPrediction(const Result<distill::StudentPrediction>& prediction);
-  ModelService& teacherModel() const;
+  ModelService& partsModel() const;         // what the student is made of
 
   StudyService& m_study;
   ModelService& m_source;
-  std::unique_ptr<ModelService> m_other;    // of a teacher that isn't the source
+  std::unique_ptr<ModelService> m_other;    // of parts that aren't the source's
   distill::DistillRecipe m_recipe;
   std::optional<TeacherShape> m_teacher;
   std::vector<ShapeRow> m_rows;
   QTabBar* m_tabs;
   QStackedWidget* m_pages;
   QLabel *m_teacherLine, *m_note;
-  QToolButton *m_otherTeacher, *m_sourceTeacher;
   BlockStrips* m_blocks;
   FigureTiles* m_figures;
-  ParameterTable* m_tables[4] = {};
+  std::vector<ParameterTable*> m_tables;    // by tab; null until it is looked at
   StageList* m_stages;
   QTimer* m_later;
   quint64 m_request = 0;

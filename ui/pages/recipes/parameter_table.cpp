@@ -2,6 +2,7 @@
 
 #include <QComboBox>
 #include <QFileDialog>
+#include <QFileInfo>
 #include <QFontMetrics>
 #include <QHeaderView>
 #include <QKeyEvent>
@@ -15,47 +16,70 @@
 namespace retort::ui {
 namespace {
 
-constexpr int kRow = 44, kFieldHeight = 22, kValueWidth = 158, kBrowse = 24;
+constexpr int kRow = 44, kHeadingRow = 46, kFieldHeight = 22, kValueWidth = 158, kBrowse = 24;
+
+using Kind = DistillParameter::Kind;
 
 const DistillParameter& parameterOf(const QModelIndex& index) { return static_cast<const ParameterModel*>(index.model())->parameter(index.row()); }
+
+// Two lines, the second smaller and muted.
+void paintTexts(QPainter* painter, const QRect& first, const QRect& second, const QModelIndex& index, Role role, bool emphasis) {
+  const Theme& theme = Theme::instance();
+  const QFont body = theme.font(Theme::Size::Body, emphasis), small = theme.font(Theme::Size::Small);
+  painter->setFont(body);
+  painter->setPen(color(role));
+  painter->drawText(first, Qt::AlignVCenter, QFontMetrics(body).elidedText(index.data().toString(), Qt::ElideRight, first.width()));
+  painter->setFont(small);
+  painter->setPen(color(Role::Muted));
+  painter->drawText(second, Qt::AlignVCenter, QFontMetrics(small).elidedText(index.data(kSecondRole).toString(), Qt::ElideRight, second.width()));
+}
+
+// What stands in an empty field of a path.
+QString shownPath(const DistillParameter& parameter, const QString& path) {
+  if (!path.isEmpty()) return homeShortened(path);
+  return parameter.zero.isEmpty() ? QStringLiteral("–") : parameter.zero;
+}
 
 }  // namespace
 
 QRect ParameterDelegate::field(const QRect& cell) { return {cell.left() + kGapSmall, cell.top() + 4, cell.width() - kGap - kGapSmall, kFieldHeight}; }
 
 void ParameterDelegate::paint(QPainter* painter, const QStyleOptionViewItem& option, const QModelIndex& index) const {
-  const Theme& theme = Theme::instance();
   const bool selected = option.state & QStyle::State_Selected;
   painter->fillRect(option.rect, color(selected ? Role::AccentSoft : Role::Surface));
   painter->fillRect(QRect(option.rect.left(), option.rect.bottom(), option.rect.width(), 1), color(Role::Line));
-  const QFont body = theme.font(), small = theme.font(Theme::Size::Small);
-  const QFontMetrics metrics(body), smallMetrics(small);
-  const QRect below(option.rect.left() + kGap, option.rect.top() + 4 + kFieldHeight, option.rect.width() - kGap - kGapSmall, kRow - 4 - kFieldHeight - 2);
-  if (index.column() == ParameterModel::Name) {
-    const QRect first(below.left(), option.rect.top() + 4, below.width(), kFieldHeight);
-    painter->setFont(body);
-    painter->setPen(color(Role::Text));
-    painter->drawText(first, Qt::AlignVCenter, metrics.elidedText(index.data().toString(), Qt::ElideRight, first.width()));
-    painter->setFont(small);
-    painter->setPen(color(Role::Muted));
-    painter->drawText(below, Qt::AlignVCenter, smallMetrics.elidedText(index.data(kSecondRole).toString(), Qt::ElideRight, below.width()));
-    return;
-  }
   const DistillParameter& parameter = parameterOf(index);
+  const int top = option.rect.top() + (parameter.kind == Kind::Heading ? option.rect.height() - kRow + 2 : 4);
+  const QRect below(option.rect.left() + kGap, top + kFieldHeight, option.rect.width() - kGap - kGapSmall, kRow - 4 - kFieldHeight - 2);
+  const QRect first(below.left(), top, below.width(), kFieldHeight);
+  if (parameter.kind == Kind::Heading) return paintTexts(painter, first, below, index, Role::Text, true);
+  if (index.column() == ParameterModel::Name) return paintTexts(painter, first, below, index, index.data(kIdleRole).toBool() ? Role::Muted : Role::Text, false);
+  paintValue(painter, option, below, index);
+}
+
+void ParameterDelegate::paintValue(QPainter* painter, const QStyleOptionViewItem& option, const QRect& below, const QModelIndex& index) const {
+  const Theme& theme = Theme::instance();
+  const DistillParameter& parameter = parameterOf(index);
+  const QFont small = theme.font(Theme::Size::Small);
+  const QFontMetrics smallMetrics(small);
+  const bool idle = index.data(kIdleRole).toBool(), changed = !index.data(kMutedRole).toBool(), isPath = parameter.kind == Kind::Path;
   const QRect box = field(option.rect);
   painter->setRenderHint(QPainter::Antialiasing);
-  painter->setPen(QPen(color(option.state & QStyle::State_HasFocus ? Role::Accent : Role::LineStrong), 1));
+  painter->setPen(QPen(color(option.state & QStyle::State_HasFocus ? Role::Accent : idle ? Role::Line : Role::LineStrong), 1));
   painter->setBrush(color(Role::Surface));
   painter->drawRoundedRect(QRectF(box).adjusted(0.5, 0.5, -0.5, -0.5), 4, 4);
   QRect inside = box.adjusted(6, 0, -6, 0);
-  if (parameter.kind == DistillParameter::Kind::Path) {
-    painter->drawPixmap(QPointF(box.right() - 18, box.top() + 4), theme.pixmap(QStringLiteral("folder"), color(Role::Muted), 14, painter->device()->devicePixelRatioF()));
-    inside.setRight(box.right() - kBrowse);
-  } else if (parameter.kind == DistillParameter::Kind::Choice) {
-    painter->drawPixmap(QPointF(box.right() - 16, box.top() + 6), theme.pixmap(QStringLiteral("down"), color(Role::Muted), 10, painter->device()->devicePixelRatioF()));
+  const auto icon = [&](const char* name, int size, int right) {
+    painter->drawPixmap(QPointF(box.right() - right, box.top() + (kFieldHeight - size) / 2.0), theme.pixmap(QLatin1String(name), color(Role::Muted), size, painter->device()->devicePixelRatioF()));
+  };
+  if (isPath && !idle) icon("folder", 14, 18);
+  if (isPath && changed) icon("close", 12, kBrowse + 14);
+  if (isPath) inside.setRight(box.right() - (changed ? 2 : 1) * kBrowse);
+  if (parameter.kind == Kind::Choice && !idle) {
+    icon("down", 10, 16);
     inside.setRight(box.right() - 20);
   }
-  const QString unit = index.data(kUnitRole).toString();
+  const QString unit = isPath ? QString() : index.data(kUnitRole).toString();
   painter->setFont(small);
   painter->setPen(color(Role::Muted));
   if (!unit.isEmpty()) {
@@ -64,18 +88,17 @@ void ParameterDelegate::paint(QPainter* painter, const QStyleOptionViewItem& opt
   }
   painter->drawText(below, Qt::AlignVCenter, smallMetrics.elidedText(index.data(kSecondRole).toString(), Qt::ElideRight, below.width()));
   // What was changed stands out: the default is the muted rule.
-  const bool changed = !index.data(kMutedRole).toBool();
-  painter->setFont(theme.font(Theme::Size::Body, changed && parameter.kind != DistillParameter::Kind::Path));
-  painter->setPen(color(Role::Text));
-  const bool text = parameter.kind == DistillParameter::Kind::Path;
-  const QString value = text && index.data().toString().isEmpty() ? QStringLiteral("–") : text ? homeShortened(index.data().toString()) : index.data().toString();
-  painter->drawText(inside, Qt::AlignVCenter | (unit.isEmpty() ? Qt::AlignLeft : Qt::AlignRight), metrics.elidedText(value, text ? Qt::ElideLeft : Qt::ElideRight, inside.width()));
+  const QFont font = theme.font(Theme::Size::Body, changed && !isPath);
+  painter->setFont(font);
+  painter->setPen(color(idle || (isPath && !changed) ? Role::Muted : Role::Text));
+  const QString value = isPath ? shownPath(parameter, index.data().toString()) : index.data().toString();
+  painter->drawText(inside, Qt::AlignVCenter | (unit.isEmpty() ? Qt::AlignLeft : Qt::AlignRight), QFontMetrics(font).elidedText(value, isPath && changed ? Qt::ElideLeft : Qt::ElideRight, inside.width()));
 }
 
 QWidget* ParameterDelegate::createEditor(QWidget* parent, const QStyleOptionViewItem&, const QModelIndex& index) const {
   const DistillParameter& parameter = parameterOf(index);
-  if (parameter.kind == DistillParameter::Kind::Flag) return nullptr;
-  if (parameter.kind == DistillParameter::Kind::Choice) {
+  if (parameter.kind == Kind::Flag) return nullptr;
+  if (parameter.kind == Kind::Choice) {
     auto* box = new QComboBox(parent);
     box->addItems(parameter.choices);
     connect(box, &QComboBox::activated, this, [this, box] {
@@ -128,20 +151,53 @@ ParameterTable::ParameterTable(const QString& name, DistillParameter::Group grou
   horizontalHeader()->setSectionResizeMode(ParameterModel::Name, QHeaderView::Stretch);
   horizontalHeader()->setSectionResizeMode(ParameterModel::Value, QHeaderView::Fixed);
   setColumnWidth(ParameterModel::Value, kValueWidth);
+  layOutRows();
+  connect(m_model, &ParameterModel::modelReset, this, &ParameterTable::layOutRows);
   connect(&Theme::instance(), &Theme::changed, this, [this] { viewport()->update(); });
+}
+
+void ParameterTable::layOutRows() {
+  clearSpans();
+  for (int row = 0; row < m_model->rowCount(); ++row) {
+    const bool heading = m_model->parameter(row).kind == Kind::Heading;
+    if (heading) setSpan(row, 0, 1, ParameterModel::Count);
+    setRowHeight(row, heading ? kHeadingRow : kRow);
+  }
+}
+
+void ParameterTable::showPlace(const QString& place) {
+  const int row = m_model->rowOf(place);
+  if (row < 0) return;
+  scrollTo(m_model->index(row, 0), PositionAtTop);
+  const int marked = m_model->parameter(row).kind == Kind::Heading ? row + 1 : row;
+  if (marked < m_model->rowCount()) setCurrentIndex(m_model->index(marked, ParameterModel::Value));
+  scrollTo(m_model->index(row, 0), PositionAtTop);
 }
 
 void ParameterTable::start(const QModelIndex& index) {
   const DistillParameter& parameter = m_model->parameter(index.row());
-  if (parameter.kind == DistillParameter::Kind::Flag)
+  if (!index.flags().testFlag(Qt::ItemIsEditable)) {
+    if (const QString idle = m_model->idleReason(index.row()); !idle.isEmpty()) emit m_model->refused(QStringLiteral("%1: %2").arg(parameter.title, idle));
+    return;
+  }
+  if (parameter.kind == Kind::Flag)
     m_model->setData(index, parameter.text(!parameter.get(m_model->recipe()).toBool()), Qt::EditRole);
   else
     edit(index);
 }
 
 void ParameterTable::browse(const QModelIndex& index) {
-  const QString path = QFileDialog::getOpenFileName(this, m_model->parameter(index.row()).title, index.data(Qt::EditRole).toString(), tr("Text and JSONL (*.txt *.jsonl *.json *.csv *.tsv);;All files (*)"));
+  const DistillParameter& parameter = m_model->parameter(index.row());
+  const QString now = index.data(Qt::EditRole).toString();
+  const QString path = parameter.model ? chosenModel(this, parameter.title, now)
+                                       : QFileDialog::getOpenFileName(this, parameter.title, now, tr("Text and JSONL (*.txt *.jsonl *.json *.csv *.tsv);;All files (*)"));
   if (!path.isEmpty()) m_model->setData(index, path, Qt::EditRole);
+}
+
+QString ParameterTable::chosenModel(QWidget* parent, const QString& title, const QString& now) {
+  const QString path = QFileDialog::getOpenFileName(parent, title, now, tr("Models (*.gguf config.json *.safetensors);;All files (*)"));
+  // A model that is a folder is chosen by one of its files.
+  return path.isEmpty() || path.endsWith(QStringLiteral(".gguf")) ? path : QFileInfo(path).absolutePath();
 }
 
 void ParameterTable::keyPressEvent(QKeyEvent* event) {
@@ -164,7 +220,10 @@ void ParameterTable::mouseReleaseEvent(QMouseEvent* event) {
   if (event->button() != Qt::LeftButton || !index.isValid() || index.column() != ParameterModel::Value) return;
   const QRect box = ParameterDelegate::field(visualRect(index));
   if (!box.contains(event->position().toPoint())) return;
-  if (m_model->parameter(index.row()).kind == DistillParameter::Kind::Path && event->position().x() > box.right() - kBrowse) browse(index);
+  const DistillParameter& parameter = m_model->parameter(index.row());
+  const double fromRight = box.right() - event->position().x();
+  if (parameter.kind == Kind::Path && fromRight < kBrowse && index.flags().testFlag(Qt::ItemIsEditable)) browse(index);
+  else if (parameter.kind == Kind::Path && m_model->isChanged(index.row()) && fromRight < 2 * kBrowse) m_model->setData(index, QString(), Qt::EditRole);
   else start(index);
 }
 

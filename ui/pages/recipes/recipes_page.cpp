@@ -54,7 +54,7 @@ RecipesPage::RecipesPage(Services& services, QWidget* parent) : Page(services, p
   m_editor = new RecipeEditor(services.study, services.model);
   right->addWidget(m_editor);
   splitter->addWidget(pane(right));
-  splitter->setSizes({392, 457});
+  splitter->setSizes({408, 441});
   splitter->setStretchFactor(0, 3);
   splitter->setStretchFactor(1, 4);
   outer->addWidget(splitter);
@@ -75,7 +75,7 @@ QWidget* RecipesPage::buildPresets() {
   column->addLayout(head);
   m_presetTable = new TableView(tr("Presets"));
   m_presetTable->setModel(m_presets);
-  m_presetTable->setWidths({0, 74, 62, 96, 50});
+  m_presetTable->setWidths({0, 72, 58, 72, 50});
   m_presetTable->verticalHeader()->setDefaultSectionSize(kRowHeight - 3);
   m_presetTable->verticalHeader()->setMinimumSectionSize(kRowHeight - 3);
   m_presetTable->setColumnHidden(PresetModel::Memory, true);   // the Model page has it per level, beside what fits
@@ -96,7 +96,7 @@ QWidget* RecipesPage::buildCandidates() {
   column->addLayout(head);
   m_candidateTable = new TableView(tr("Candidates of this study"));
   m_candidateTable->setModel(m_candidates);
-  m_candidateTable->setWidths({0, 74, 50, 84});
+  m_candidateTable->setWidths({0, 72, 50, 78});
   m_candidateTable->verticalHeader()->setDefaultSectionSize(kRowHeight - 3);
   m_candidateTable->verticalHeader()->setMinimumSectionSize(kRowHeight - 3);
   m_candidateTable->setColumnHidden(CandidateModel::Bits, true);   // in the inspector, beside the other figures

@@ -10,8 +10,10 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/distill/packed_forms.h"
 #include "core/quantize/levels.h"
 #include "ui/format.h"
+#include "ui/models/stage_titles.h"
 #include "ui/widgets/basics.h"
 
 namespace retort::ui {
@@ -23,26 +25,13 @@ using distill::TrainStage;
 bool packs(StageKind kind) { return kind == StageKind::kQat || kind == StageKind::kQuantize; }
 bool trains(StageKind kind) { return kind != StageKind::kQuantize; }
 
-QString stageTitle(StageKind kind) {
-  switch (kind) {
-    case StageKind::kDistill: return StageList::tr("Distill");
-    case StageKind::kQat: return StageList::tr("Train quantized");
-    case StageKind::kQuantize: return StageList::tr("Quantize");
-    case StageKind::kRepair: return StageList::tr("Repair");
-    case StageKind::kProbe: return StageList::tr("Fit the head");
-  }
-  return {};
-}
-
-QString stageHelp(StageKind kind) {
-  switch (kind) {
-    case StageKind::kDistill: return StageList::tr("Every weight learns from the teacher.");
-    case StageKind::kQat: return StageList::tr("Every weight learns, computed with as the level rounds it.");
-    case StageKind::kQuantize: return StageList::tr("Nothing trains; the level rounds the weights.");
-    case StageKind::kRepair: return StageList::tr("Scales, norms and biases learn; the codes and the file's size stay.");
-    case StageKind::kProbe: return StageList::tr("A new head learns from the labels; the encoder stays as it is.");
-  }
-  return {};
+// Another level leaves nothing behind that it has no use for.
+void dropWhatTheLevelCannot(TrainStage& stage) {
+  const distill::Grid* const grid = distill::find_grid(stage.level);
+  const bool integers = grid && grid->any_group, rows = distill::keeps_row_scales(stage);
+  if (!integers) stage.group = TrainStage{}.group, stage.embedding_bits = 0;
+  if (!integers || rows) stage.learned_scales = false;
+  if (!rows) stage.activations = false;
 }
 
 }  // namespace
@@ -64,9 +53,10 @@ StageList::StageList(std::vector<std::pair<QString, QString>> levels, QWidget* p
   outer->addLayout(m_column);
 }
 
-void StageList::setStages(const std::vector<TrainStage>& stages) {
-  const bool same = stages.size() == m_stages.size() && std::equal(stages.begin(), stages.end(), m_stages.begin(), [](const TrainStage& a, const TrainStage& b) { return a.kind == b.kind; });
+void StageList::setStages(const std::vector<TrainStage>& stages, bool newHead) {
+  const bool same = m_newHead == newHead && stages.size() == m_stages.size() && std::equal(stages.begin(), stages.end(), m_stages.begin(), [](const TrainStage& a, const TrainStage& b) { return a.kind == b.kind; });
   m_stages = stages;
+  m_newHead = newHead;
   if (!same || m_cards.size() != stages.size()) rebuild();
   fill();
 }
@@ -126,6 +116,9 @@ QWidget* StageList::makeCard(std::size_t index) {
     row->addWidget(card.steps);
     row->addWidget(card.rate);
   }
+  auto* more = makeToolButton(QStringLiteral("right"), tr("All parameters of stage %1").arg(index + 1));
+  connect(more, &QToolButton::clicked, this, [this, index] { emit detailsWanted(index); });
+  row->addWidget(more);
   auto* remove = makeToolButton(QStringLiteral("close"), tr("Remove stage %1").arg(index + 1));
   remove->setEnabled(m_stages.size() > 1);
   connect(remove, &QToolButton::clicked, this, [this, index] { removeStage(index); });
@@ -141,11 +134,21 @@ void StageList::rebuild() {
   QMenu* menu = m_add->menu();
   menu->clear();
   const auto has = [this](auto which) { return std::any_of(m_stages.begin(), m_stages.end(), [&](const TrainStage& s) { return which(s.kind); }); };
-  const bool packed = has(packs), distilled = has([](StageKind k) { return k == StageKind::kDistill; }), repaired = has([](StageKind k) { return k == StageKind::kRepair; });
-  const std::pair<StageKind, bool> offers[] = {{StageKind::kDistill, !distilled}, {StageKind::kQat, !packed}, {StageKind::kQuantize, !packed}, {StageKind::kRepair, packed && !repaired}};
-  for (const auto& [kind, possible] : offers)
-    if (possible) connect(menu->addAction(QStringLiteral("%1: %2").arg(stageTitle(kind), stageHelp(kind))), &QAction::triggered, this, [this, wanted = kind] { addStage(wanted); });
-  m_add->setEnabled(!menu->isEmpty());
+  const auto hasKind = [&](StageKind kind) { return has([kind](StageKind k) { return k == kind; }); };
+  const bool packed = has(packs);
+  // What can't be added says why.
+  const QString once = tr("there is one already"), packedOnce = tr("the weights are packed once");
+  const std::pair<StageKind, QString> offers[] = {
+      {StageKind::kProbe, hasKind(StageKind::kProbe) ? once : m_newHead ? QString() : tr("needs new classes, on the tab Student")},
+      {StageKind::kDistill, hasKind(StageKind::kDistill) ? once : QString()},
+      {StageKind::kQat, packed ? packedOnce : QString()},
+      {StageKind::kQuantize, packed ? packedOnce : QString()},
+      {StageKind::kRepair, hasKind(StageKind::kRepair) ? once : packed ? QString() : tr("needs a stage that packs the weights")}};
+  for (const auto& [kind, problem] : offers) {
+    QAction* const action = menu->addAction(QStringLiteral("%1: %2").arg(stageTitle(kind), problem.isEmpty() ? stageHelp(kind) : problem));
+    action->setEnabled(problem.isEmpty());
+    connect(action, &QAction::triggered, this, [this, wanted = kind] { addStage(wanted); });
+  }
 }
 
 void StageList::fill() {
@@ -155,6 +158,7 @@ void StageList::fill() {
     const Card& card = m_cards[i];
     if (card.level) {
       card.level->setCurrentIndex(card.level->findData(QString::fromStdString(stage.level)));
+      card.level->setToolTip(card.level->currentText());
       card.importance->setChecked(stage.importance);
       const Level* level = find_level(stage.level);
       card.importance->setEnabled(level && level->takes_importance);
@@ -169,21 +173,23 @@ void StageList::takeCards() {
   if (m_filling) return;
   for (std::size_t i = 0; i < m_cards.size(); ++i) {
     if (!m_cards[i].level) continue;
-    m_stages[i].level = m_cards[i].level->currentData().toString().toStdString();
-    const Level* level = find_level(m_stages[i].level);
-    m_stages[i].importance = m_cards[i].importance->isChecked() && level && level->takes_importance;
+    TrainStage& stage = m_stages[i];
+    if (m_cards[i].level->currentIndex() >= 0) stage.level = m_cards[i].level->currentData().toString().toStdString();
+    const Level* level = find_level(stage.level);
+    stage.importance = m_cards[i].importance->isChecked() && level && level->takes_importance;
+    dropWhatTheLevelCannot(stage);
   }
   fill();
   emit edited(m_stages);
 }
 
-// Each goes where it can stand: distill first, repair last, packing between.
+// Each goes where it can stand: the head's fit first, then distill, repair last, packing between.
 void StageList::addStage(StageKind kind) {
   TrainStage stage;
   stage.kind = kind;
   if (packs(kind)) stage.level = "INT8";
-  const auto at = kind == StageKind::kDistill ? m_stages.begin()
-                                              : std::find_if(m_stages.begin(), m_stages.end(), [&](const TrainStage& s) { return packs(kind) && s.kind == StageKind::kRepair; });
+  const auto rank = [](StageKind k) { return k == StageKind::kProbe ? 0 : k == StageKind::kDistill ? 1 : packs(k) ? 2 : 3; };
+  const auto at = std::find_if(m_stages.begin(), m_stages.end(), [&](const TrainStage& s) { return rank(s.kind) > rank(kind); });
   m_stages.insert(at, std::move(stage));
   rebuild();
   fill();

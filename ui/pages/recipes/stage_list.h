@@ -21,12 +21,14 @@ class StageList : public QWidget {
  public:
   // `levels`: name beside code, and the code.
   StageList(std::vector<std::pair<QString, QString>> levels, QWidget* parent = nullptr);
-  void setStages(const std::vector<distill::TrainStage>& stages);
+  // `newHead`: the student gets classes of its own, whose head can be fitted first.
+  void setStages(const std::vector<distill::TrainStage>& stages, bool newHead = false);
   const std::vector<distill::TrainStage>& stages() const { return m_stages; }
 
  signals:
   void edited(const std::vector<retort::distill::TrainStage>& stages);
   void refused(const QString& why);
+  void detailsWanted(std::size_t stage);
 
  private:
   struct Card {
@@ -47,7 +49,7 @@ class StageList : public QWidget {
   std::vector<Card> m_cards;
   QVBoxLayout* m_column;
   QToolButton* m_add;
-  bool m_filling = false;
+  bool m_filling = false, m_newHead = false;
 };
 
 }  // namespace retort::ui
