@@ -22,6 +22,9 @@ constexpr std::uint32_t kSteps = 1u << RETORT_STEP_EMBEDDING | 1u << RETORT_STEP
                                  1u << RETORT_STEP_ADD_NORM | 1u << RETORT_STEP_LINEARS | 1u << RETORT_STEP_ATTENTION |
                                  1u << RETORT_STEP_GATE | 1u << RETORT_STEP_ELEMENT;
 constexpr std::int64_t kLargest = std::int64_t{1} << 31;   // of a row, a batch, a context: indices are 32 bits
+// A grid has 65535 blocks down, and a product of many rows makes one of 64 or 128 rows of kMostTargets linears.
+constexpr std::int64_t kMostLinearRows = 65535 / kMostTargets * 64;
+constexpr std::int64_t kMostBytes = std::int64_t{1} << 50;  // of a weight, of a cache
 
 std::string label(const char* name) { return std::string("'") + (name ? name : "") + "'"; }
 retort_status refuse(const char* name, const std::string& why) { return fail(RETORT_UNSUPPORTED, label(name) + ": " + why); }
@@ -53,6 +56,7 @@ retort_status check_vector(const retort_plan& plan, const retort_step& step, std
 
 retort_status check_norm(const retort_plan& plan, const retort_step& step) {
   if (!within(step.groups, 1, step.out.width) || step.out.width % step.groups != 0) return wrong(step.name, "a row that its groups don't divide");
+  if (plan.batch * step.groups >= kLargest) return refuse(step.name, "more parts of rows than a grid has blocks");
   const std::int64_t columns = step.own_weights ? step.out.width : step.out.width / step.groups;
   if (const retort_status s = check_vector(plan, step, step.weight, 1, columns)) return s;
   return check_vector(plan, step, step.bias, 1, columns);
@@ -176,6 +180,10 @@ retort_status check_sizes(const retort_plan& plan) {
   if (!sane) return fail(RETORT_BAD_ARGUMENT, "a plan with sizes out of range (a batch has at most 65535 rows)");
   if (plan.causal && plan.layers > 0 && (!within(plan.kv_heads, 1, 65535) || !within(plan.head_dim, 1, 65535)))
     return fail(RETORT_BAD_ARGUMENT, "a cache without heads");
+  const std::int64_t of_position = std::int64_t{plan.kv_heads} * plan.head_dim;   // below 2^32
+  if (plan.causal && plan.layers * plan.context > kMostBytes / 8 / std::max<std::int64_t>(1, of_position))
+    return fail(RETORT_BAD_ARGUMENT, "a cache of sizes out of range");
+  if (plan.causal && plan.pool >= 0) return fail(RETORT_UNSUPPORTED, "a pool over a cache");
   if (!within(plan.kv_type, RETORT_KV_F32, RETORT_KV_F16)) return fail(RETORT_UNSUPPORTED, "a cache of another type than f32 or f16");
   if (!within(plan.pool, -1, RETORT_POOL_MEAN_SQRT)) return fail(RETORT_UNSUPPORTED, "a pool unknown here");
   if (plan.head_step_count == 0 && plan.outputs > 0 && plan.outputs != plan.hidden)
@@ -206,6 +214,9 @@ retort_status check_weights(const retort_weight* weights, std::int32_t count) {
     if (!type) return refuse(w.name, "weights of GGUF type " + std::to_string(w.type) + " don't run on this device");
     if (!within(w.rows, 1, kLargest - 1) || !within(w.columns, 1, kLargest - 1)) return wrong(w.name, "a shape out of range");
     if (!is_dense(*type) && w.columns % layout_of(*type).block != 0) return wrong(w.name, "a row that isn't made of whole blocks");
+    if (w.rows > kMostBytes / 4 / w.columns) return wrong(w.name, "a shape out of range");
+    if (w.uses & RETORT_USE_LINEAR && w.rows > kMostLinearRows)
+      return refuse(w.name, "a linear of " + std::to_string(w.rows) + " outputs; at most " + std::to_string(kMostLinearRows));
     if (w.bytes != stored_bytes(*type, w.rows, w.columns)) return wrong(w.name, "bytes that don't fit its shape");
     if (w.uses & RETORT_USE_VECTOR && (w.uses != RETORT_USE_VECTOR || *type != Type::kF32)) return wrong(w.name, "a vector that isn't F32 alone");
   }
@@ -267,7 +278,7 @@ void fill_capabilities(retort_capabilities& out) {
   out.largest_head_dim = kLargestHeadDim;
   out.largest_top = kLargestTop;
   out.largest_sampled = kLargestSampled;
-  std::strcpy(out.arithmetic, "f32 for up to 4 rows and F32 weights; more rows: f16 products summed in f32");
+  std::strcpy(out.arithmetic, "f32 for up to 4 rows and products with F32 weights; else f16 products summed in f32");
 }
 
 }  // namespace retort::cuda

@@ -16,15 +16,22 @@ retort_status failed(cudaError_t error, const std::string& what) {
                              : error == cudaErrorNoDevice       ? RETORT_NO_DEVICE
                              : error == cudaErrorInsufficientDriver ? RETORT_NO_DRIVER
                                                                     : RETORT_FAILED;
-  if (code == RETORT_OUT_OF_MEMORY) static_cast<void>(cudaGetLastError());   // it is not one of those that stay
+  // Said here, and not again by the next launch that asks; an error that stays comes back by itself.
+  static_cast<void>(cudaGetLastError());
   return fail(code, what + ": " + cudaGetErrorString(error) + " (" + cudaGetErrorName(error) + ")");
 }
 
 retort_status check(cudaError_t error, const char* what) { return error == cudaSuccess ? RETORT_OK : failed(error, what); }
 
+// Of what may be unknown: whether it is there.
+bool known(cudaError_t error) {
+  if (error != cudaSuccess) static_cast<void>(cudaGetLastError());
+  return error == cudaSuccess;
+}
+
 int attribute(cudaDeviceAttr which, int device) {
   int value = 0;
-  return cudaDeviceGetAttribute(&value, which, device) == cudaSuccess ? value : 0;
+  return known(cudaDeviceGetAttribute(&value, which, device)) ? value : 0;
 }
 
 std::string version(int number) { return std::to_string(number / 1000) + "." + std::to_string(number % 1000 / 10); }
@@ -41,14 +48,13 @@ void put(char (&to)[kSize], const std::string& text) {
 retort_status count_devices(int& count, std::string& driver, std::string& reason) {
   count = 0;
   int number = 0;
-  if (cudaDriverGetVersion(&number) != cudaSuccess) number = 0;
+  if (!known(cudaDriverGetVersion(&number))) number = 0;
   driver = number == 0 ? "" : "CUDA " + version(number);
   const cudaError_t error = cudaGetDeviceCount(&count);
-  if (error == cudaSuccess) {
+  if (known(error)) {
     reason = count == 0 ? "the driver knows no device" : "";
     return RETORT_OK;
   }
-  static_cast<void>(cudaGetLastError());
   count = 0;
   reason = number == 0 ? "there is no NVIDIA driver" : std::string(cudaGetErrorString(error)) + "; this plug-in needs CUDA " + version(CUDART_VERSION);
   return RETORT_OK;
@@ -82,7 +88,7 @@ retort_status describe_device(int index, retort_device_info& info) {
 
 std::string pci_bus_id(int index) {
   char id[32] = {};
-  return cudaDeviceGetPCIBusId(id, sizeof(id), index) == cudaSuccess ? id : "";
+  return known(cudaDeviceGetPCIBusId(id, sizeof(id), index)) ? id : "";
 }
 
 std::string plugin_description() { return "cuda " + version(CUDART_VERSION) + ", sm_75 80 86 89 90"; }

@@ -318,7 +318,9 @@ void set_thread_order(ThreadOrder order, std::uint32_t seed) {
 }
 
 void simulate(Grid grid, int threads, std::size_t shared_bytes, const std::function<void(SimulatedThread&)>& body) {
-  if (threads % kWarp != 0) give_up("a block isn't made of whole warps");
+  if (threads % kWarp != 0 || threads > 1024) give_up("a block isn't made of whole warps, or of too many");
+  if (shared_bytes > 48 * 1024) give_up("more shared memory than every device gives without asking");
+  if (grid.x < 1 || grid.y < 1 || grid.z < 1 || grid.y > 65535 || grid.z > 65535) give_up("a grid that no device starts");
   SimulatedBlock block(grid, threads, shared_bytes, body);
   const std::size_t across = static_cast<std::size_t>(grid.x), down = static_cast<std::size_t>(grid.y);
   for (const std::size_t i : ordered(across * down * static_cast<std::size_t>(grid.z)))

@@ -48,6 +48,14 @@ class CudaPluginTest : public QObject {
     QCOMPARE(check_weights(&weight, 1), RETORT_BAD_ARGUMENT);
     weight.bytes = 72;
     QCOMPARE(check_weights(&weight, 1), RETORT_OK);
+    // More outputs than a grid has room for, and sizes whose product no number of bytes holds.
+    weight.rows = std::int64_t{1} << 21;
+    weight.bytes = 18u << 21;
+    QCOMPARE(check_weights(&weight, 1), RETORT_UNSUPPORTED);
+    weight.type = RETORT_TYPE_F32;
+    weight.rows = weight.columns = std::int64_t{1} << 30;
+    weight.bytes = std::uint64_t{1} << 62;
+    QCOMPARE(check_weights(&weight, 1), RETORT_BAD_ARGUMENT);
 
     retort_step step{};
     step.kind = RETORT_STEP_EXPERTS;
@@ -61,6 +69,15 @@ class CudaPluginTest : public QObject {
     plan.steps = &step;
     QCOMPARE(check_plan(plan), RETORT_UNSUPPORTED);
     QVERIFY(last_failure().find("blk.0.experts") != std::string::npos);
+    plan.step_count = 0;
+    QCOMPARE(check_plan(plan), RETORT_OK);
+    plan.pool = RETORT_POOL_LAST;
+    QCOMPARE(check_plan(plan), RETORT_UNSUPPORTED);
+    plan.pool = -1;
+    plan.layers = 65535;
+    plan.kv_heads = plan.head_dim = 65535;
+    plan.context = (std::int64_t{1} << 31) - 1;
+    QCOMPARE(check_plan(plan), RETORT_BAD_ARGUMENT);
     plan.size = 8;
     QCOMPARE(check_plan(plan), RETORT_BAD_ARGUMENT);
   }
