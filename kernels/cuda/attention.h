@@ -88,6 +88,7 @@ struct AttendArgs {
   const std::int32_t* ends;
   const float* bias;           // null: none; [heads, bias_stride], bias_zero + key position - query position
   std::int32_t bias_stride, bias_zero;
+  std::int32_t rows;
   std::int32_t heads, kv_heads, head_dim, window;
   std::int32_t splits, chunk;  // split s sees positions [s · chunk, + chunk) only
   float scale, soft_cap;

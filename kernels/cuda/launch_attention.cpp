@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "kernels/cuda/attention_tiles.h"
 #include "kernels/cuda/launch.h"
 #include "kernels/cuda/launches.h"
 
@@ -13,7 +14,17 @@ void launch_head_dim(Stream& stream, const AttendArgs& a, Grid grid) {
   else launch<Attend<kHalfCache, 4>>(stream, grid, Attend<kHalfCache, 4>::shared_bytes(a.head_dim), a);
 }
 
+template <int kMost>
+void launch_tiles(Stream& stream, const AttendArgs& a) {
+  using Body = AttendTiles<kMost>;
+  launch<Body>(stream, {a.heads, static_cast<int>(divide_up(a.rows, Body::kRows))}, a);
+}
+
 }  // namespace
+
+bool attends_by_tiles(const AttendArgs& a, bool cache_f16, std::int32_t rows) {
+  return rows > kFewTokens && cache_f16 && !a.begins && !a.bias && a.head_dim % 16 == 0 && a.head_dim <= 128;
+}
 
 Splits attention_splits(std::int64_t context) {
   constexpr std::int64_t kLeast = 128, kMost = 32;   // positions of a stretch; stretches
@@ -24,6 +35,8 @@ Splits attention_splits(std::int64_t context) {
 void launch_rotate(Stream& stream, const RotateArgs& args, std::int32_t rows) { launch<Rotate>(stream, {rows}, args); }
 
 void launch_attend(Stream& stream, AttendArgs args, bool cache_f16, std::int32_t rows, std::int64_t context) {
+  args.rows = rows;
+  if (attends_by_tiles(args, cache_f16, rows)) return args.head_dim <= 64 ? launch_tiles<64>(stream, args) : launch_tiles<128>(stream, args);
   args.splits = 1;
   args.chunk = static_cast<std::int32_t>(context);
   if (args.partial && rows <= kFewTokens) {

@@ -91,6 +91,14 @@ inline std::vector<NamedCase> all_cases(bool large) {
       {"window", {.heads = 2, .kv_heads = 2, .head_dim = 64, .past = 30, .rows = 4, .context = 40, .window = 7}},
       {"soft cap", {.heads = 2, .kv_heads = 2, .head_dim = 64, .past = 3, .rows = 4, .context = 40, .soft_cap = 0.5f}},
       {"stretches", {.heads = 2, .kv_heads = 1, .head_dim = 64, .past = 290, .rows = 2, .context = 600, .split = true}},
+      {"tiles", {4, 2, 64, 30, 70, 110}},
+      {"tiles of 128", {2, 1, 128, 50, 33, 90}},
+      {"tiles of a prompt", {.heads = 2, .kv_heads = 2, .head_dim = 128, .past = 0, .rows = 65, .context = 65}},
+      {"tiles with columns to spare", {.heads = 3, .kv_heads = 1, .head_dim = 80, .past = 7, .rows = 18, .context = 25}},
+      {"tiles of heads of 16", {.heads = 2, .kv_heads = 1, .head_dim = 16, .past = 90, .rows = 5, .context = 128}},
+      {"tiles with a window", {.heads = 2, .kv_heads = 1, .head_dim = 64, .past = 100, .rows = 80, .context = 180, .window = 9}},
+      {"tiles with a window wider than a tile", {.heads = 1, .kv_heads = 1, .head_dim = 128, .past = 60, .rows = 40, .context = 100, .window = 50}},
+      {"tiles with a soft cap", {.heads = 2, .kv_heads = 1, .head_dim = 96, .past = 3, .rows = 40, .context = 64, .soft_cap = 0.5f}},
       {"stretches that see nothing", {.heads = 2, .kv_heads = 1, .head_dim = 64, .past = 290, .rows = 1, .context = 600, .window = 60, .split = true}}};
   for (const auto& [name, c] : attention) cases.push_back({std::string("attention, ") + name, [c = c](Stream& s) { return attention_case(s, c); }});
   for (const bool biased : {false, true})
