@@ -51,6 +51,7 @@ void Capture::pagesTo(const QString& folder, const QString& suffix, const QStrin
   for (const PageEntry& entry : m_window.pages()) {
     const QString id = entry.id;
     m_steps.push_back({100, [this, id] { m_window.showPage(id); }});
+    if (parts && id == QStringLiteral("recipes")) m_steps.push_back({50, [this] { selectStudent(); }});
     if (id == QStringLiteral("try") && !prompt.isEmpty())
       m_steps.push_back({200, [this, id, prompt] {
         auto* page = qobject_cast<TryPage*>(m_window.page(id));
@@ -69,6 +70,13 @@ void Capture::pagesTo(const QString& folder, const QString& suffix, const QStrin
     }
     if (parts && id == QStringLiteral("compare")) m_steps.push_back({50, [this, id] { m_window.page(id)->showPart(QStringLiteral("table")); }});
   }
+}
+
+// The tabs of Recipes are those of a student.
+void Capture::selectStudent() {
+  if (!m_study.snapshot()) return;
+  for (const CandidateInfo& candidate : m_study.snapshot()->candidates)
+    if (!candidate.recipe.student.empty()) return m_window.selection().setCandidate(candidate.id);
 }
 
 void Capture::graphTo(const QString& folder, const QString& suffix) {

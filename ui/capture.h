@@ -36,6 +36,7 @@ class Capture : public QObject {
     std::function<void()> body;
   };
   void next();
+  void selectStudent();
   void grab(const QString& path);
 
   MainWindow& m_window;

@@ -29,7 +29,7 @@ QString whyNoTop(const Recipe& r, const TeacherShape* shape) {
 
 QString whyNoCache(const Recipe& r, const TeacherShape* shape) {
   if (shape && shape->kind == SourceKind::kLanguageModel && r.loss.top == 0 && r.loss.logits.needs_teacher())
-    return tr("Whole answers are too large to keep, except of a teacher with another tokenizer");
+    return tr("Whole answers of a language model are too large to keep");
   return whyNotAsked(r, shape);
 }
 
@@ -50,7 +50,7 @@ QString whyNoPolicyDetail(const Recipe& r, const TeacherShape* shape) {
 
 // Emptied, the teacher goes.
 DistillParameter teacherPath(std::size_t i) {
-  DistillParameter p = row(Group::Teachers, Kind::Path, QStringLiteral("teachers[%1].model").arg(i), tr("Teacher %1").arg(i + 2), tr("The same classes, or the same tokenizer, as the first"));
+  DistillParameter p = row(Group::Teachers, Kind::Path, QStringLiteral("teachers[%1].model").arg(i), tr("Teacher %1").arg(i + 2), tr("Of the same classes, or the same tokenizer"));
   p.model = p.listed = true;
   p.idle = whyNotAsked;
   p.get = [i](const Recipe& r) { return QVariant(i < r.teachers.size() ? QString::fromStdU16String(r.teachers[i].model.u16string()) : QString()); };
@@ -78,7 +78,7 @@ DistillParameter teacherWeight(std::size_t i) {
 
 DistillParameter mixing() {
   const QString agreement = placed("agreement");
-  return idleWhere(choice(Group::Teachers, placed("mixing"), tr("How answers are mixed"), {placed("weights"), agreement}, tr("Agreement: who gives the label more counts more"),
+  return idleWhere(choice(Group::Teachers, placed("mixing"), tr("How answers are mixed"), {placed("weights"), agreement}, tr("Agreement: by what each gives the label"),
                           [agreement](const Recipe& r) { return r.loss.by_agreement ? agreement : placed("weights"); },
                           [agreement](Recipe& r, const QString& value) { r.loss.by_agreement = value == agreement; }),
                    [](const Recipe& r, const TeacherShape*) { return r.teachers.empty() ? tr("With a single teacher there is nothing to mix") : QString(); });
@@ -124,19 +124,19 @@ bool integers(const TrainStage& stage) {
 QString whyNoGroup(const TrainStage& stage, const TeacherShape*) { return integers(stage) ? QString() : tr("For levels of integers: INT2 … INT8"); }
 
 QString whyNoLearnedScales(const TrainStage& stage, const TeacherShape*) {
-  return integers(stage) && !distill::keeps_row_scales(stage) ? QString() : tr("For integers in groups: INT2 … INT6, or INT8 with a group");
+  return integers(stage) && !distill::keeps_row_scales(stage) ? QString() : tr("For integers in groups: INT2 … INT6, INT8 with a group");
 }
 
 QString whyNoActivations(const TrainStage& stage, const TeacherShape*) { return distill::keeps_row_scales(stage) ? QString() : tr("For INT8 with a scale per row"); }
 
 std::vector<DistillParameter> packingRows(std::size_t i, const TrainStage& stage) {
   std::vector<DistillParameter> out;
-  out.push_back(idleWhere(ofStage(i, "importance", tr("Weighed"), {}, 0, [](TrainStage& s) -> auto& { return s.importance; }, tr("Errors weighed by how the text excites each column"), {}), onStage(i, whyNoImportance)));
-  DistillParameter group = idleWhere(ofStage(i, "group", tr("Group"), tr("weights"), 1e6, [](TrainStage& s) -> auto& { return s.group; }, tr("Weights under one scale; 0: a row of them"), tr("the level's own")), onStage(i, whyNoGroup));
+  out.push_back(idleWhere(ofStage(i, "importance", tr("Weighed"), {}, 0, [](TrainStage& s) -> auto& { return s.importance; }, tr("Errors weighed by the text (importance)"), {}), onStage(i, whyNoImportance)));
+  DistillParameter group = idleWhere(ofStage(i, "group", tr("Group"), tr("weights"), 1e6, [](TrainStage& s) -> auto& { return s.group; }, tr("Weights under one scale; 0: a row"), tr("the level's own")), onStage(i, whyNoGroup));
   group.special = TrainStage{}.group;
   out.push_back(std::move(group));
   out.push_back(idleWhere(choice(Group::Stages, QStringLiteral("stages[%1].embedding_bits").arg(i), tr("Bits of embeddings"), {placed("0"), placed("2"), placed("3"), placed("4"), placed("5"), placed("6"), placed("8")},
-                                 tr("Of tables that are looked up; 0: they stay F16"),
+                                 tr("Of looked-up tables; 0: they stay F16"),
                                  [i](const Recipe& r) { return QString::number(i < r.stages.size() ? r.stages[i].embedding_bits : TrainStage{}.embedding_bits); },
                                  [i](Recipe& r, const QString& value) {
                                    if (i < r.stages.size()) r.stages[i].embedding_bits = value.toInt();
@@ -149,7 +149,7 @@ std::vector<DistillParameter> packingRows(std::size_t i, const TrainStage& stage
 }
 
 DistillParameter newCodes(std::size_t i) {
-  return idleWhere(ofStage(i, "new_codes", tr("New codes"), tr("tokens"), 1e9, [](TrainStage& s) -> auto& { return s.new_codes; }, tr("Codes chosen anew by so much text, then repaired"), tr("codes stay")),
+  return idleWhere(ofStage(i, "new_codes", tr("New codes"), tr("tokens"), 1e9, [](TrainStage& s) -> auto& { return s.new_codes; }, tr("Chosen anew on so much text, then repaired"), tr("codes stay")),
                    [](const Recipe& r, const TeacherShape*) {
                      const std::string_view level = distill::final_level(r);
                      return find_level(level) && level != "INT8" ? QString() : tr("For levels of GGUF");

@@ -81,7 +81,7 @@ std::vector<DistillParameter> studentRows() {
   const auto with = [](const char* place, const QString& title, const QString& unit, double high, auto get, const QString& explanation, const QString& zero) {
     return number(Group::Student, at(place), title, unit, 0, high, get, explanation, zero);
   };
-  DistillParameter parts = path(Group::Student, at("student.model"), tr("Made of"), [](Recipe& r) -> auto& { return r.student.model; }, tr("Whose parts it is made of, where not the teacher's"), tr("the teacher"));
+  DistillParameter parts = path(Group::Student, at("student.model"), tr("Made of"), [](Recipe& r) -> auto& { return r.student.model; }, tr("Of another model than its teacher"), tr("the teacher"));
   parts.model = true;
   return {
       parts,
@@ -94,7 +94,7 @@ std::vector<DistillParameter> studentRows() {
       idleWhere(with("student.most_pieces", tr("Pieces, at most"), tr("pieces"), 0, [](Recipe& r) -> auto& { return r.student.most_pieces; }, tr("The most frequent; all can still be spelled"), tr("all that occur")), whyNoFewerPieces),
       idleWhere(flag(Group::Student, at("student.trim_positions"), tr("Trim positions"), [](Recipe& r) -> bool& { return r.student.trim_positions; }, tr("Only those that an example can reach")),
                 [](const Recipe&, const TeacherShape* shape) { return shape && shape->positions == 0 ? tr("The model has no table of positions") : shape && shape->gguf ? tr("For models in folders") : QString(); }),
-      idleWhere(with("student.classes", tr("New classes"), tr("classes"), 100000, [](Recipe& r) -> auto& { return r.student.classes; }, tr("A classifier on an encoder, learned from labels"), tr("none")), whyNoNewClasses),
+      idleWhere(with("student.classes", tr("New classes"), tr("classes"), 100000, [](Recipe& r) -> auto& { return r.student.classes; }, tr("A new classifier, learned from labels"), tr("none")), whyNoNewClasses),
       idleWhere(choice(Group::Student, at("type"), tr("File of a dense student"), {at("source"), at("f32"), at("f16")}, tr("Where no stage packs the weights"),
                        [](const Recipe& r) { return QString::fromStdString(r.type); }, [](Recipe& r, const QString& value) { r.type = value.toStdString(); }),
                 [](const Recipe& r, const TeacherShape*) { return distill::final_level(r).empty() ? QString() : tr("A stage packs the weights: %1").arg(toQString(distill::final_level(r))); }),
@@ -150,17 +150,17 @@ std::vector<DistillParameter> dataRows() {
   const auto with = [](const char* place, const QString& title, const QString& unit, double low, double high, auto get, const QString& explanation, const QString& zero = {}) {
     return number(Group::Data, at(place), title, unit, low, high, get, explanation, zero);
   };
-  const QString ofStudy = tr("the study's training sets");
+  const QString ofStudy = tr("the study's sets");
   return {
-      path(Group::Data, at("data.train"), tr("Training"), [](Recipe& r) -> auto& { return r.data.train; }, tr("Text, or JSONL: text and label, or conversations"), ofStudy),
+      path(Group::Data, at("data.train"), tr("Training"), [](Recipe& r) -> auto& { return r.data.train; }, tr("Text; JSONL with labels or conversations"), ofStudy),
       idleWhere(path(Group::Data, at("data.unlabelled"), tr("Unlabelled"), [](Recipe& r) -> auto& { return r.data.unlabelled; }, tr("More text, with the teacher's answers only"), tr("none named")),
                 [](const Recipe& r, const TeacherShape*) { return r.loss.needs_teacher() ? QString() : tr("Learned from labels alone: the teacher isn't asked"); }),
-      path(Group::Data, at("data.validation"), tr("Validation"), [](Recipe& r) -> auto& { return r.data.validation; }, tr("Without a file, a share of the training texts"), tr("a share of training")),
+      path(Group::Data, at("data.validation"), tr("Validation"), [](Recipe& r) -> auto& { return r.data.validation; }, tr("Without one, a share of the training texts"), tr("a share of training")),
       idleWhere(with("data.validation_share", tr("Validation share"), tr("of the texts"), 0, 0.5, [](Recipe& r) -> auto& { return r.data.validation_share; }, tr("By digest: no text stands on both sides")),
                 [](const Recipe& r, const TeacherShape*) { return r.data.validation.empty() ? QString() : tr("There is a file of its own"); }),
       idleWhere(with("data.most_examples", tr("Labelled texts, at most"), tr("texts"), 0, 0, [](Recipe& r) -> auto& { return r.data.most_examples; }, tr("Another sample for each seed"), tr("all")), onlyOfClassifiers),
       idleWhere(with("data.max_tokens", tr("Longest example"), tr("tokens"), 2, 1e6, [](Recipe& r) -> auto& { return r.data.max_tokens; }, tr("Of one labelled text; longer ones are cut")), onlyOfClassifiers),
-      idleWhere(with("data.context", tr("Chunk"), tr("tokens"), 2, 1e6, [](Recipe& r) -> auto& { return r.data.context; }, tr("Of running text; longer conversations are cut")), onlyOfLanguageModels),
+      idleWhere(with("data.context", tr("Chunk"), tr("tokens"), 2, 1e6, [](Recipe& r) -> auto& { return r.data.context; }, tr("Of running text, or of a conversation")), onlyOfLanguageModels),
   };
 }
 

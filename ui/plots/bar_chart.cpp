@@ -124,7 +124,7 @@ void BarChart::draw(QPainter& painter, const QSize& size, int scroll) const {
       paintMarker(painter, row.series, 8, QPointF(kGapLarge + 4, middle), Theme::instance().series(row.series), Qt::NoPen);
       painter.setFont(Theme::instance().font(Theme::Size::Small, chosen));
       painter.setPen(color(Role::Text));
-      painter.drawText(QRect(kGapLarge + 14, y, names + kGapSmall, rowPixels), Qt::AlignVCenter, metrics.elidedText(row.name, Qt::ElideRight, names + kGapSmall));
+      painter.drawText(QRect(kGapLarge + 14, y, names + kGapSmall, rowPixels), Qt::AlignVCenter, QFontMetrics(painter.font()).elidedText(row.name, Qt::ElideRight, names + kGapSmall));
     }
     double x = left;
     for (std::size_t part = 0; part < row.parts.size(); ++part) {

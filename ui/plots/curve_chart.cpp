@@ -166,8 +166,12 @@ void CurveChart::drawValidation(QPainter& painter, const Panel& panel, const Axi
   const double at = x.at(static_cast<double>(best->step)), width = metrics.horizontalAdvance(text) + 10;
   const bool left = at + width > x.to;
   const double height = y.at(panel.value(*best));
+  const QRectF box(left ? at - width : at + 10, std::max(height - metrics.height() - 3, y.to), width - 10, metrics.height());
+  QColor behind = color(Role::Surface);
+  behind.setAlpha(210);   // readable across the training's line
+  painter.fillRect(box.adjusted(-2, 0, 2, 0), behind);
   painter.setPen(color(Role::Text));
-  painter.drawText(QRectF(left ? at - width : at + 10, std::max(height - metrics.height() - 3, y.to), width, metrics.height()), Qt::AlignVCenter, text);
+  painter.drawText(box, Qt::AlignVCenter | Qt::TextDontClip, text);
 }
 
 void CurveChart::drawPanel(QPainter& painter, const Panel& panel, const QRectF& area, const AxisMap& x) const {

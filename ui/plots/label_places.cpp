@@ -9,7 +9,7 @@ namespace retort::ui {
 namespace {
 
 constexpr double kNear = 16, kRim = 6;          // a leader from here on; it begins at the mark's rim
-constexpr double kFirst = 9, kLast = 97, kStep = 8;
+constexpr double kFirst = 9, kLast = 97, kFarthest = 201, kStep = 8;   // farthest: of a name that is needed
 constexpr int kTurns = 16;
 constexpr double kAir = 2;                      // between names, and between a name and a line
 
@@ -52,12 +52,12 @@ class Ground {
   std::vector<QLineF> m_lines, m_leaders;
 };
 
-// Nothing where every place covers something and the name can be left out.
-std::optional<QRectF> bestPlace(const Ground& ground, const LabelWish& wish) {
-  const double w = wish.size.width(), h = wish.size.height();
+// Nothing where every place covers something; with `anyhow` the place that covers least.
+std::optional<QRectF> bestPlace(const Ground& ground, const LabelWish& wish, const QSizeF& size, double last, bool anyhow) {
+  const double w = size.width(), h = size.height();
   std::optional<QRectF> best;
   double least = 1e9;
-  for (double distance = kFirst; distance <= kLast; distance += kStep)
+  for (double distance = kFirst; distance <= last; distance += kStep)
     for (int turn = 0; turn < kTurns; ++turn) {
       // Beside before above or below: a name reads on from its point.
       const double angle = turn * 2 * std::numbers::pi / kTurns;
@@ -66,11 +66,20 @@ std::optional<QRectF> bestPlace(const Ground& ground, const LabelWish& wish) {
       double cost = distance * 0.05 + std::abs(std::sin(angle)) * 0.2 + (std::cos(angle) < 0 ? 0.1 : 0);
       if (cost >= least) continue;
       const int covered = ground.covered(wish.point, box);
-      if (covered > 0 && !wish.needed) continue;
+      if (covered > 0 && !anyhow) continue;
       cost += 8 * covered;
       if (cost < least) least = cost, best = box;
     }
   return best;
+}
+
+std::optional<LabelPlace> bestForm(const Ground& ground, const LabelWish& wish) {
+  for (std::size_t form = 0; form < wish.sizes.size(); ++form)
+    if (const auto box = bestPlace(ground, wish, wish.sizes[form], kLast, false)) return LabelPlace{*box, form};
+  if (!wish.needed || wish.sizes.empty()) return std::nullopt;
+  const std::size_t shortest = wish.sizes.size() - 1;
+  if (const auto far = bestPlace(ground, wish, wish.sizes.front(), kFarthest, false)) return LabelPlace{*far, 0};
+  return LabelPlace{*bestPlace(ground, wish, wish.sizes[shortest], kLast, true), shortest};
 }
 
 }  // namespace
@@ -83,7 +92,7 @@ std::optional<QLineF> labelLeader(const QPointF& point, const QRectF& label) {
   return QLineF(point + way * (kRim / length), nearest);
 }
 
-std::vector<std::optional<QRectF>> placeLabels(const LabelField& field, const std::vector<LabelWish>& wishes) {
+std::vector<std::optional<LabelPlace>> placeLabels(const LabelField& field, const std::vector<LabelWish>& wishes) {
   std::vector<std::size_t> order(wishes.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
   std::vector<std::ptrdiff_t> crowds;
@@ -93,10 +102,10 @@ std::vector<std::optional<QRectF>> placeLabels(const LabelField& field, const st
     return wishes[a].needed != wishes[b].needed ? wishes[a].needed : crowds[a] > crowds[b];
   });
   Ground ground(field);
-  std::vector<std::optional<QRectF>> places(wishes.size());
+  std::vector<std::optional<LabelPlace>> places(wishes.size());
   for (const std::size_t i : order) {
-    places[i] = bestPlace(ground, wishes[i]);
-    if (places[i]) ground.take(wishes[i].point, *places[i]);
+    places[i] = bestForm(ground, wishes[i]);
+    if (places[i]) ground.take(wishes[i].point, places[i]->box);
   }
   return places;
 }

@@ -268,26 +268,36 @@ LabelField ScatterPlot::obstacles() const {
   return field;
 }
 
-// A name that finds no free place is left out: the point's tool tip has it, and the table.
+// A name that finds no free place is shortened; where that finds none either it is left out: the point's tool tip has it, and the table.
 void ScatterPlot::addLabels() {
   std::vector<LabelWish> wishes;
+  std::vector<QStringList> forms;
   for (const PlotPoint& point : m_points) {
     const bool chosen = selected() == point.id;
     const QFontMetrics metrics(Theme::instance().font(Theme::Size::Small, chosen));
-    wishes.push_back({pixelOf(point.x, point.y), QSizeF(metrics.horizontalAdvance(shownName(point)) + 2, metrics.height() - 2), chosen});
+    LabelWish wish{pixelOf(point.x, point.y), {}, chosen};
+    QStringList names;
+    for (const int width : {10000, 180, 155, 130, 105, 80}) {
+      const QString name = metrics.elidedText(shownName(point), Qt::ElideMiddle, width);
+      if (names.contains(name)) continue;
+      names << name;
+      wish.sizes.emplace_back(metrics.horizontalAdvance(name) + 2, metrics.height());
+    }
+    wishes.push_back(std::move(wish));
+    forms.push_back(std::move(names));
   }
   const auto places = placeLabels(obstacles(), wishes);
   for (std::size_t i = 0; i < m_points.size(); ++i)
-    if (places[i]) addLabel(m_points[i], wishes[i].point, *places[i]);
+    if (places[i]) addLabel(m_points[i], forms[i][static_cast<qsizetype>(places[i]->form)], wishes[i].point, places[i]->box);
 }
 
-void ScatterPlot::addLabel(const PlotPoint& point, const QPointF& at, const QRectF& place) {
+void ScatterPlot::addLabel(const PlotPoint& point, const QString& name, const QPointF& at, const QRectF& place) {
   // Anchored to the point in pixels, so that the name follows when the chart is moved or saved at another size.
   auto* anchor = new QCPItemTracer(m_plot);
   anchor->setStyle(QCPItemTracer::tsNone);
   anchor->position->setCoords(shown(point.x, true), shown(point.y, false));
   auto* label = new QCPItemText(m_plot);
-  label->setText(shownName(point));
+  label->setText(name);
   label->setFont(Theme::instance().font(Theme::Size::Small, selected() == point.id));
   label->setColor(color(point.dominated && selected() != point.id ? Role::Muted : Role::Text));
   label->setPadding({});

@@ -61,7 +61,7 @@ class ScatterPlot : public Chart {
   void addFront();
   void addPoint(const PlotPoint& point);
   void addLabels();
-  void addLabel(const PlotPoint& point, const QPointF& at, const QRectF& place);
+  void addLabel(const PlotPoint& point, const QString& name, const QPointF& at, const QRectF& place);
   LabelField obstacles() const;
   QString shownName(const PlotPoint& point) const;
   QPointF pixelOf(double x, double y) const;

@@ -138,7 +138,7 @@ void DistillCard::fillPage(int index) {
   column->setSpacing(kGapSmall);
   if (group == Group::Teachers) {
     auto* head = new QHBoxLayout;
-    QLabel* says = makeLabel(tr("Several answer together, each by its weight; an emptied one goes."), Tone::Muted, Theme::Size::Small);
+    QLabel* says = makeLabel(tr("Several answer together, by their weights."), Tone::Muted, Theme::Size::Small);
     says->setMinimumWidth(60);
     head->addWidget(says, 1);
     QPushButton* add = makeButton(tr("Add a teacher"), QStringLiteral("plus"));

@@ -29,9 +29,26 @@ void paintTexts(QPainter* painter, const QRect& first, const QRect& second, cons
   painter->setFont(body);
   painter->setPen(color(role));
   painter->drawText(first, Qt::AlignVCenter, QFontMetrics(body).elidedText(index.data().toString(), Qt::ElideRight, first.width()));
+  if (second.isEmpty()) return;
   painter->setFont(small);
   painter->setPen(color(Role::Muted));
   painter->drawText(second, Qt::AlignVCenter, QFontMetrics(small).elidedText(index.data(kSecondRole).toString(), Qt::ElideRight, second.width()));
+}
+
+// The reason of a row that can do nothing has the whole row's width: each of its cells paints a part.
+void paintReason(QPainter* painter, const QStyleOptionViewItem& option, const QRect& below, const QModelIndex& index) {
+  const auto* table = qobject_cast<const QTableView*>(option.widget);
+  if (!table) return;
+  QRect line = below;
+  line.setLeft(table->columnViewportPosition(ParameterModel::Name) + kGap);
+  line.setRight(table->columnViewportPosition(ParameterModel::Value) + table->columnWidth(ParameterModel::Value) - kGapSmall);
+  const QFont small = Theme::instance().font(Theme::Size::Small);
+  painter->save();
+  painter->setClipRect(option.rect);
+  painter->setFont(small);
+  painter->setPen(color(Role::Muted));
+  painter->drawText(line, Qt::AlignVCenter, QFontMetrics(small).elidedText(index.siblingAtColumn(ParameterModel::Name).data(kSecondRole).toString(), Qt::ElideRight, line.width()));
+  painter->restore();
 }
 
 // What stands in an empty field of a path.
@@ -53,8 +70,10 @@ void ParameterDelegate::paint(QPainter* painter, const QStyleOptionViewItem& opt
   const QRect below(option.rect.left() + kGap, top + kFieldHeight, option.rect.width() - kGap - kGapSmall, kRow - 4 - kFieldHeight - 2);
   const QRect first(below.left(), top, below.width(), kFieldHeight);
   if (parameter.kind == Kind::Heading) return paintTexts(painter, first, below, index, Role::Text, true);
-  if (index.column() == ParameterModel::Name) return paintTexts(painter, first, below, index, index.data(kIdleRole).toBool() ? Role::Muted : Role::Text, false);
-  paintValue(painter, option, below, index);
+  const bool idle = index.data(kIdleRole).toBool();
+  if (index.column() == ParameterModel::Name) paintTexts(painter, first, idle ? QRect() : below, index, idle ? Role::Muted : Role::Text, false);
+  else paintValue(painter, option, idle ? QRect() : below, index);
+  if (idle) paintReason(painter, option, below, index);
 }
 
 void ParameterDelegate::paintValue(QPainter* painter, const QStyleOptionViewItem& option, const QRect& below, const QModelIndex& index) const {
@@ -86,7 +105,7 @@ void ParameterDelegate::paintValue(QPainter* painter, const QStyleOptionViewItem
     painter->drawText(inside, Qt::AlignRight | Qt::AlignVCenter, unit);
     inside.setRight(inside.right() - smallMetrics.horizontalAdvance(unit) - kGapSmall);
   }
-  painter->drawText(below, Qt::AlignVCenter, smallMetrics.elidedText(index.data(kSecondRole).toString(), Qt::ElideRight, below.width()));
+  if (!below.isEmpty()) painter->drawText(below, Qt::AlignVCenter, smallMetrics.elidedText(index.data(kSecondRole).toString(), Qt::ElideRight, below.width()));
   // What was changed stands out: the default is the muted rule.
   const QFont font = theme.font(Theme::Size::Body, changed && !isPath);
   painter->setFont(font);

@@ -142,7 +142,10 @@ void RecipeEditor::undo() {
 
 void RecipeEditor::showDraft(From from) {
   m_filling = true;
-  if (from != From::Name) m_name->setText(QString::fromStdString(m_draft.name));
+  if (from != From::Name) {
+    m_name->setText(QString::fromStdString(m_draft.name));
+    m_name->setCursorPosition(0);   // a long name shows how it begins
+  }
   const bool student = !m_draft.student.empty();
   if (student && !m_distillCard) {
     m_distillCard = new DistillCard(m_study, m_model);

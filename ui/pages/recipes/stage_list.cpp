@@ -1,6 +1,5 @@
 #include "ui/pages/recipes/stage_list.h"
 
-#include <QCheckBox>
 #include <QComboBox>
 #include <QLineEdit>
 #include <QLocale>
@@ -32,6 +31,8 @@ void dropWhatTheLevelCannot(TrainStage& stage) {
   if (!integers) stage.group = TrainStage{}.group, stage.embedding_bits = 0;
   if (!integers || rows) stage.learned_scales = false;
   if (!rows) stage.activations = false;
+  const Level* const level = find_level(stage.level);
+  if (!level || !level->takes_importance) stage.importance = false;
 }
 
 }  // namespace
@@ -103,10 +104,6 @@ QWidget* StageList::makeCard(std::size_t index) {
       if (id != QStringLiteral("F16")) card.level->addItem(name, id);
     connect(card.level, &QComboBox::currentIndexChanged, this, &StageList::takeCards);
     row->addWidget(card.level, 1);
-    card.importance = new QCheckBox(tr("Weighed"));
-    card.importance->setToolTip(tr("Errors are weighed by how strongly the training text excites each column (importance matrix)"));
-    connect(card.importance, &QCheckBox::toggled, this, &StageList::takeCards);
-    row->addWidget(card.importance);
   }
   if (trains(stage.kind)) {
     if (!packs(stage.kind)) row->addStretch(1);
@@ -159,9 +156,6 @@ void StageList::fill() {
     if (card.level) {
       card.level->setCurrentIndex(card.level->findData(QString::fromStdString(stage.level)));
       card.level->setToolTip(card.level->currentText());
-      card.importance->setChecked(stage.importance);
-      const Level* level = find_level(stage.level);
-      card.importance->setEnabled(level && level->takes_importance);
     }
     if (card.steps) card.steps->setText(stage.steps > 0 ? QString::number(stage.steps) : QString());
     if (card.rate) card.rate->setText(stage.rate > 0 ? QString::number(stage.rate, 'g', 8) : QString());
@@ -175,8 +169,6 @@ void StageList::takeCards() {
     if (!m_cards[i].level) continue;
     TrainStage& stage = m_stages[i];
     if (m_cards[i].level->currentIndex() >= 0) stage.level = m_cards[i].level->currentData().toString().toStdString();
-    const Level* level = find_level(stage.level);
-    stage.importance = m_cards[i].importance->isChecked() && level && level->takes_importance;
     dropWhatTheLevelCannot(stage);
   }
   fill();

@@ -7,7 +7,6 @@
 
 #include "core/distill/distill_recipe.h"
 
-class QCheckBox;
 class QComboBox;
 class QLabel;
 class QLineEdit;
@@ -33,7 +32,6 @@ class StageList : public QWidget {
  private:
   struct Card {
     QComboBox* level = nullptr;
-    QCheckBox* importance = nullptr;
     QLineEdit *steps = nullptr, *rate = nullptr;
   };
   void rebuild();

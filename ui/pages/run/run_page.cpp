@@ -142,7 +142,7 @@ RunPage::RunPage(Services& services, QWidget* parent) : Page(services, parent) {
   m_table->setAcceptDrops(true);
   m_table->setDragDropMode(QAbstractItemView::InternalMove);
   m_table->setDragDropOverwriteMode(true);
-  m_table->setWidths({140, 166, 0, 106, 66, 80, 60});
+  m_table->setWidths({176, 166, 0, 106, 66, 80, 60});
   m_table->verticalHeader()->setDefaultSectionSize(kRowHeight - 4);
   m_table->verticalHeader()->setMinimumSectionSize(kRowHeight - 4);
   column->addWidget(m_table, 3);
