@@ -1,15 +1,14 @@
-// Attention of many queries over the f16 cache by the matrix units (as FlashAttention-2 orders it, Dao 2023): a block takes 64
-// rows of a head, its keys and values once for all of them. Queries times the scale and the exponentials of the softmax are rounded
-// to f16, everything else is f32.
+// Attention of many queries by the matrix units (as FlashAttention-2 orders it, Dao 2023): a block takes 64 rows of a head, its keys
+// and values once for all of them. Queries times the scale, keys, values and the exponentials of the softmax are f16, sums f32.
 #pragma once
 
 #include "kernels/cuda/attention.h"
 
 namespace retort::cuda {
 
-// Heads of up to kMost values, a multiple of 16. Four warps, each of 16 rows; while one tile of keys and values is multiplied the
+// Keys and values are a decoder's f16 cache, or an encoder's f32 rows. Heads of up to kMost values, a multiple of 16. Four warps, each of 16 rows; while one tile of keys and values is multiplied the
 // next is on its way. Grid: heads, so that those which share keys run together; tiles of rows, those that see most first.
-template <int kMost>
+template <int kMost, bool kHalfCache>
 struct AttendTiles {
   using Args = AttendArgs;
   static constexpr int kThreads = 128, kRows = 64, kOfWarp = 16, kKeys = 4096 / kMost;
@@ -24,13 +23,13 @@ struct AttendTiles {
     std::uint32_t q[kSteps][4];
     float sums[kSums][4];
     float most[2], total[2];
-    int begin[2], here[2];       // positions that the row sees: begin … here
+    int begin[2], end[2];        // of the positions that the row sees
   };
 
   template <class Thread>
   static RETORT_DEVICE void run(const Thread& t, const Args& a) {
     auto* const shared = reinterpret_cast<std::uint16_t*>(t.shared());
-    const int head = t.block_x(), n = a.head_dim, start = *a.start;
+    const int head = t.block_x(), n = a.head_dim;
     const int first_row = (static_cast<int>(divide_up(a.rows, kRows)) - 1 - t.block_y()) * kRows;
     const int last_row = (first_row + kRows < a.rows ? first_row + kRows : a.rows) - 1;
     // Columns beyond the head stay zero.
@@ -39,11 +38,12 @@ struct AttendTiles {
       t.sync();
     }
     Lane own;
-    begin_rows(t, a, head, first_row, start, own);
-    const int of_warp = first_row + t.warp() * kOfWarp;
-    const int warp_end = of_warp + kOfWarp < a.rows ? of_warp + kOfWarp : a.rows;   // its rows; none where it is below
-    const int warp_begin = static_cast<int>(visible(a, of_warp < last_row ? of_warp : last_row).begin);
-    const int begin = static_cast<int>(visible(a, first_row).begin), end = start + last_row + 1;
+    begin_rows(t, a, head, first_row, own);
+    // What a row sees begins and ends no earlier than what the row before it sees.
+    const int begin = begin_of(a, first_row), end = end_of(a, last_row);
+    const int of_warp = first_row + t.warp() * kOfWarp, warp_last = of_warp + kOfWarp - 1 < last_row ? of_warp + kOfWarp - 1 : last_row;
+    const bool rows = of_warp <= last_row;
+    const int warp_begin = rows ? begin_of(a, of_warp) : 0, warp_end = rows ? end_of(a, warp_last) : 0;
     const int tiles = static_cast<int>(divide_up(end - begin, kKeys));
     fetch(t, a, head, begin, end, shared);
     for (int tile = 0; tile < tiles; ++tile) {
@@ -52,22 +52,24 @@ struct AttendTiles {
       t.wait_copies();
       t.sync();
       if (tile + 1 < tiles) fetch(t, a, head, base + kKeys, end, shared + (tile + 1) % 2 * 2 * kTile);
-      const bool seen = of_warp < warp_end && base < start + warp_end && base + kKeys > warp_begin;
-      if (seen) attend(t, a, now, base, own);
+      if (base < warp_end && base + kKeys > warp_begin) attend(t, a, now, base, own);
     }
     write(t, a, head, of_warp, own);
   }
 
  private:
+  static RETORT_DEVICE int begin_of(const Args& a, int row) { return static_cast<int>(visible(a, row).begin); }
+  static RETORT_DEVICE int end_of(const Args& a, int row) { return static_cast<int>(visible(a, row).end); }
+
   template <class Thread>
-  static RETORT_DEVICE void begin_rows(const Thread& t, const Args& a, int head, int first_row, int start, Lane& own) {
+  static RETORT_DEVICE void begin_rows(const Thread& t, const Args& a, int head, int first_row, Lane& own) {
     const int n = a.head_dim;
     RETORT_UNROLL
     for (int r = 0; r < 2; ++r) {
       int row = first_row + t.warp() * kOfWarp + t.lane() / 4 + 8 * r;
       row = row < a.rows ? row : a.rows - 1;   // a copy that is never written
-      own.begin[r] = static_cast<int>(visible(a, row).begin);
-      own.here[r] = start + row;
+      own.begin[r] = begin_of(a, row);
+      own.end[r] = end_of(a, row);
       own.most[r] = -INFINITY;
       own.total[r] = 0;
       const float* const q = a.q + (static_cast<std::int64_t>(row) * a.heads + head) * n;
@@ -85,18 +87,33 @@ struct AttendTiles {
       for (int e = 0; e < 4; ++e) own.sums[d][e] = 0;
   }
 
-  // Keys, then values, of positions from `base`; those past the last are copies of it and never seen.
+  // Keys, then values, of positions from `base`: on their way, or here where they have to be rounded; those past the last are copies of it and never seen.
   template <class Thread>
   static RETORT_DEVICE void fetch(const Thread& t, const Args& a, int head, int base, int end, std::uint16_t* to) {
-    const auto *const keys = static_cast<const std::uint16_t*>(a.keys), *const values = static_cast<const std::uint16_t*>(a.values);
     const int kv_head = head / (a.heads / a.kv_heads), pieces = a.head_dim / 8;
     for (int i = t.index(); i < kKeys * pieces; i += kThreads) {
       const int key = i / pieces, column = i % pieces * 8;
       const std::int64_t position = base + key < end ? base + key : end - 1;
       const std::int64_t from = (position * a.kv_heads + kv_head) * a.head_dim + column;
-      t.copy16(to + key * kStride + column, keys + from);
-      t.copy16(to + kTile + key * kStride + column, values + from);
+      std::uint16_t* const at = to + key * kStride + column;
+      if constexpr (kHalfCache) {
+        t.copy16(at, static_cast<const std::uint16_t*>(a.keys) + from);
+        t.copy16(at + kTile, static_cast<const std::uint16_t*>(a.values) + from);
+      } else {
+        put(static_cast<const float*>(a.keys) + from, at);
+        put(static_cast<const float*>(a.values) + from, at + kTile);
+      }
     }
+  }
+  static RETORT_DEVICE void put(const float* from, std::uint16_t* to) {
+    Bytes16 halves;
+    RETORT_UNROLL
+    for (int four = 0; four < 2; ++four) {
+      const Bytes16 x = load16(from + 4 * four);
+      halves.word[2 * four] = pack_f16(bits_as<float>(x.word[0]), bits_as<float>(x.word[1]));
+      halves.word[2 * four + 1] = pack_f16(bits_as<float>(x.word[2]), bits_as<float>(x.word[3]));
+    }
+    *reinterpret_cast<Bytes16*>(to) = halves;
   }
 
   template <class Thread>
@@ -141,7 +158,7 @@ struct AttendTiles {
         const int r = e / 2, position = base + j * 8 + t.lane() % 4 * 2 + e % 2;
         float& score = scores[j][e];
         if (a.soft_cap > 0) score = a.soft_cap * tanhf(score / a.soft_cap);
-        if (position < own.begin[r] || position > own.here[r]) score = -INFINITY;
+        if (position < own.begin[r] || position >= own.end[r]) score = -INFINITY;
         most[r] = fmaxf(most[r], score);
       }
     float shrink[2];

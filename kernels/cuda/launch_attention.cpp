@@ -14,16 +14,21 @@ void launch_head_dim(Stream& stream, const AttendArgs& a, Grid grid) {
   else launch<Attend<kHalfCache, 4>>(stream, grid, Attend<kHalfCache, 4>::shared_bytes(a.head_dim), a);
 }
 
-template <int kMost>
+template <int kMost, bool kHalfCache>
 void launch_tiles(Stream& stream, const AttendArgs& a) {
-  using Body = AttendTiles<kMost>;
+  using Body = AttendTiles<kMost, kHalfCache>;
   launch<Body>(stream, {a.heads, static_cast<int>(divide_up(a.rows, Body::kRows))}, a);
+}
+template <bool kHalfCache>
+void launch_tiles(Stream& stream, const AttendArgs& a) {
+  if (a.head_dim <= 64) launch_tiles<64, kHalfCache>(stream, a);
+  else launch_tiles<128, kHalfCache>(stream, a);
 }
 
 }  // namespace
 
 bool attends_by_tiles(const AttendArgs& a, bool cache_f16, std::int32_t rows) {
-  return rows > kFewTokens && cache_f16 && !a.begins && !a.bias && a.head_dim % 16 == 0 && a.head_dim <= 128;
+  return rows > kFewTokens && (cache_f16 || a.begins) && !a.bias && a.head_dim % 16 == 0 && a.head_dim <= 128;
 }
 
 Splits attention_splits(std::int64_t context) {
@@ -36,7 +41,7 @@ void launch_rotate(Stream& stream, const RotateArgs& args, std::int32_t rows) { 
 
 void launch_attend(Stream& stream, AttendArgs args, bool cache_f16, std::int32_t rows, std::int64_t context) {
   args.rows = rows;
-  if (attends_by_tiles(args, cache_f16, rows)) return args.head_dim <= 64 ? launch_tiles<64>(stream, args) : launch_tiles<128>(stream, args);
+  if (attends_by_tiles(args, cache_f16, rows)) return cache_f16 ? launch_tiles<true>(stream, args) : launch_tiles<false>(stream, args);
   args.splits = 1;
   args.chunk = static_cast<std::int32_t>(context);
   if (args.partial && rows <= kFewTokens) {

@@ -30,7 +30,7 @@ struct Splits { std::int32_t splits, chunk; };
 Splits attention_splits(std::int64_t context);
 inline constexpr int kLargestHeadDim = 256;
 void launch_rotate(Stream& stream, const RotateArgs& args, std::int32_t rows);
-// Whether launch_attend() takes the matrix units, which round queries to f16.
+// Whether launch_attend() takes the matrix units, which round queries to f16, and an encoder's keys and values.
 bool attends_by_tiles(const AttendArgs& args, bool cache_f16, std::int32_t rows);
 // Sets rows, splits and chunk itself: stretches where there are few rows and `partial` isn't null.
 void launch_attend(Stream& stream, AttendArgs args, bool cache_f16, std::int32_t rows, std::int64_t context);

@@ -102,7 +102,11 @@ inline std::vector<NamedCase> all_cases(bool large) {
       {"stretches that see nothing", {.heads = 2, .kv_heads = 1, .head_dim = 64, .past = 290, .rows = 1, .context = 600, .window = 60, .split = true}}};
   for (const auto& [name, c] : attention) cases.push_back({std::string("attention, ") + name, [c = c](Stream& s) { return attention_case(s, c); }});
   for (const bool biased : {false, true})
-    for (const std::int32_t n : {12, 64}) cases.push_back({std::string("attention of an encoder") + (biased ? ", biased " : " ") + std::to_string(n), [=](Stream& s) { return encoder_attention_case(s, biased, n); }});
+    for (const std::int32_t n : {12, 64})
+      cases.push_back({std::string("attention of an encoder") + (biased ? ", biased " : " ") + std::to_string(n), [=](Stream& s) { return encoder_attention_case(s, biased, n, {4, 5}); }});
+  // Tiles of rows in which sequences end and begin, and sequences of several tiles.
+  for (const std::int32_t n : {32, 128})
+    cases.push_back({"attention of an encoder's long and short sequences " + std::to_string(n), [=](Stream& s) { return encoder_attention_case(s, false, n, {1, 70, 2, 40, 17, 1}); }});
   const std::int32_t n = large ? 128256 : 3001;
   const auto numbers = [=] { return kernels::test::random_floats(static_cast<std::size_t>(n), 9); };
   for (const std::int32_t count : {1, 2, 40, 1000}) cases.push_back({"greatest " + std::to_string(count), [=](Stream& s) { return top_case(s, numbers(), count); }});
