@@ -144,12 +144,12 @@ std::vector<DistillParameter> packingRows(std::size_t i, const TrainStage& stage
                           onStage(i, whyNoGroup)));
   if (stage.kind != StageKind::kQat) return out;
   out.push_back(idleWhere(ofStage(i, "learned_scales", tr("Learned scales"), {}, 0, [](TrainStage& s) -> auto& { return s.learned_scales; }, tr("Scales train beside the weights (LSQ)"), {}), onStage(i, whyNoLearnedScales)));
-  out.push_back(idleWhere(ofStage(i, "activations", tr("INT8 activations"), {}, 0, [](TrainStage& s) -> auto& { return s.activations; }, tr("What packed linears read is rounded as well"), {}), onStage(i, whyNoActivations)));
+  out.push_back(idleWhere(ofStage(i, "activations", tr("INT8 activations"), {}, 0, [](TrainStage& s) -> auto& { return s.activations; }, tr("What packed linears read is rounded too"), {}), onStage(i, whyNoActivations)));
   return out;
 }
 
 DistillParameter newCodes(std::size_t i) {
-  return idleWhere(ofStage(i, "new_codes", tr("New codes"), tr("tokens"), 1e9, [](TrainStage& s) -> auto& { return s.new_codes; }, tr("Chosen anew on so much text, then repaired"), tr("codes stay")),
+  return idleWhere(ofStage(i, "new_codes", tr("New codes"), tr("tokens"), 1e9, [](TrainStage& s) -> auto& { return s.new_codes; }, tr("Chosen anew on so much text"), tr("codes stay")),
                    [](const Recipe& r, const TeacherShape*) {
                      const std::string_view level = distill::final_level(r);
                      return find_level(level) && level != "INT8" ? QString() : tr("For levels of GGUF");

@@ -90,8 +90,8 @@ std::vector<DistillParameter> studentRows() {
       with("student.heads", tr("Heads"), tr("heads"), 1e6, [](Recipe& r) -> auto& { return r.student.heads; }, tr("Of a layer; the most important stay"), tr("all")),
       with("student.feed_forward", tr("Feed-forward"), tr("wide"), 1e7, [](Recipe& r) -> auto& { return r.student.feed_forward; }, tr("Width of a layer's feed-forward part"), tr("unchanged")),
       with("student.hidden", tr("Hidden"), tr("wide"), 1e6, [](Recipe& r) -> auto& { return r.student.hidden; }, tr("Width of what goes from layer to layer"), tr("unchanged")),
-      idleWhere(flag(Group::Student, at("student.trim_vocabulary"), tr("Trim the vocabulary"), [](Recipe& r) -> bool& { return r.student.trim_vocabulary; }, tr("Only the pieces that the training text needs")), whyNoTrimming),
-      idleWhere(with("student.most_pieces", tr("Pieces, at most"), tr("pieces"), 0, [](Recipe& r) -> auto& { return r.student.most_pieces; }, tr("The most frequent; all can still be spelled"), tr("all that occur")), whyNoFewerPieces),
+      idleWhere(flag(Group::Student, at("student.trim_vocabulary"), tr("Trim the vocabulary"), [](Recipe& r) -> bool& { return r.student.trim_vocabulary; }, tr("Only pieces that the training text needs")), whyNoTrimming),
+      idleWhere(with("student.most_pieces", tr("Pieces, at most"), tr("pieces"), 0, [](Recipe& r) -> auto& { return r.student.most_pieces; }, tr("The most frequent; all stay spellable"), tr("all that occur")), whyNoFewerPieces),
       idleWhere(flag(Group::Student, at("student.trim_positions"), tr("Trim positions"), [](Recipe& r) -> bool& { return r.student.trim_positions; }, tr("Only those that an example can reach")),
                 [](const Recipe&, const TeacherShape* shape) { return shape && shape->positions == 0 ? tr("The model has no table of positions") : shape && shape->gguf ? tr("For models in folders") : QString(); }),
       idleWhere(with("student.classes", tr("New classes"), tr("classes"), 100000, [](Recipe& r) -> auto& { return r.student.classes; }, tr("A new classifier, learned from labels"), tr("none")), whyNoNewClasses),
@@ -108,13 +108,13 @@ std::vector<DistillParameter> lossRows() {
   return {
       weight("loss.cross_entropy", tr("Labels"), [](Recipe& r) -> auto& { return r.loss.logits.cross_entropy; }, tr("Cross-entropy with the right answer")),
       weight("loss.forward_kl", tr("Soft targets, forward"), [](Recipe& r) -> auto& { return r.loss.logits.forward_kl; }, tr("KL(teacher ‖ student): cover all it allows")),
-      weight("loss.reverse_kl", tr("Soft targets, reverse"), [](Recipe& r) -> auto& { return r.loss.logits.reverse_kl; }, tr("KL(student ‖ teacher): stay where it is sure")),
+      weight("loss.reverse_kl", tr("Soft targets, reverse"), [](Recipe& r) -> auto& { return r.loss.logits.reverse_kl; }, tr("KL(student ‖ teacher): where it is sure")),
       weight("loss.jensen_shannon", tr("Soft targets, both ways"), [](Recipe& r) -> auto& { return r.loss.logits.jensen_shannon; }, tr("Jensen–Shannon: bounded, calmer")),
       idleWhere(number(Group::Loss, at("loss.temperature"), tr("Temperature"), {}, 1, 20, [](Recipe& r) -> auto& { return r.loss.logits.temperature; }, tr("Softens both sides; counts times T²")), onlyWithSoftTargets),
-      weight("loss.hidden_mse", tr("Hidden states, distance"), [](Recipe& r) -> auto& { return r.loss.hidden_mse; }, tr("Squared distance of mapped layers' states")),
+      weight("loss.hidden_mse", tr("Hidden states, distance"), [](Recipe& r) -> auto& { return r.loss.hidden_mse; }, tr("Squared, of mapped layers' states")),
       weight("loss.hidden_cosine", tr("Hidden states, direction"), [](Recipe& r) -> auto& { return r.loss.hidden_cosine; }, tr("1 − cosine of mapped states (DistilBERT)")),
-      weight("loss.attention", tr("Attention maps"), [](Recipe& r) -> auto& { return r.loss.attention; }, tr("KL between mapped layers' attention maps")),
-      weight("loss.values", tr("Value relations"), [](Recipe& r) -> auto& { return r.loss.values; }, tr("Relations of the last layer's values (MiniLM)")),
+      weight("loss.attention", tr("Attention maps"), [](Recipe& r) -> auto& { return r.loss.attention; }, tr("KL between those of mapped layers")),
+      weight("loss.values", tr("Value relations"), [](Recipe& r) -> auto& { return r.loss.values; }, tr("Of the last layer's values (MiniLM)")),
       weight("loss.rkd_distance", tr("Distances of examples"), [](Recipe& r) -> auto& { return r.loss.rkd_distance; }, tr("Between the examples of a batch (RKD)")),
       weight("loss.rkd_angle", tr("Angles of examples"), [](Recipe& r) -> auto& { return r.loss.rkd_angle; }, tr("Between three examples of a batch (RKD)")),
   };
@@ -134,7 +134,7 @@ std::vector<DistillParameter> trainingRows() {
       with("training.warmup", tr("Warm-up"), tr("of the steps"), 0, 1, [](Recipe& r) -> auto& { return r.training.warmup; }, tr("The rate rises from 0 over this share")),
       scheduleChoice(),
       idleWhere(with("training.validate_every", tr("Validate every"), tr("steps"), 0, 0, [](Recipe& r) -> auto& { return r.training.validate_every; }, tr("The best state is kept"), tr("once an epoch")), onlyWithValidation),
-      idleWhere(with("training.patience", tr("Patience"), tr("validations"), 0, 0, [](Recipe& r) -> auto& { return r.training.patience; }, tr("Without improvement before it stops early"), tr("never stops early")), onlyWithValidation),
+      idleWhere(with("training.patience", tr("Patience"), tr("validations"), 0, 0, [](Recipe& r) -> auto& { return r.training.patience; }, tr("Without improvement before it stops"), tr("never stops early")), onlyWithValidation),
       with("training.checkpoint_every", tr("Save every"), tr("steps"), 1, 0, [](Recipe& r) -> auto& { return r.training.checkpoint_every; }, tr("What an interruption can cost")),
       with("training.decay", tr("Weight decay"), {}, 0, 10, [](Recipe& r) -> auto& { return r.training.optimizer.decay; }, tr("Of AdamW; norms and biases are spared")),
       with("training.clip", tr("Gradient clip"), tr("norm"), 0, 0, [](Recipe& r) -> auto& { return r.training.optimizer.clip; }, tr("Largest joint norm of the gradients"), tr("not clipped")),
@@ -153,13 +153,13 @@ std::vector<DistillParameter> dataRows() {
   const QString ofStudy = tr("the study's sets");
   return {
       path(Group::Data, at("data.train"), tr("Training"), [](Recipe& r) -> auto& { return r.data.train; }, tr("Text; JSONL with labels or conversations"), ofStudy),
-      idleWhere(path(Group::Data, at("data.unlabelled"), tr("Unlabelled"), [](Recipe& r) -> auto& { return r.data.unlabelled; }, tr("More text, with the teacher's answers only"), tr("none named")),
+      idleWhere(path(Group::Data, at("data.unlabelled"), tr("Unlabelled"), [](Recipe& r) -> auto& { return r.data.unlabelled; }, tr("More text; the teacher's answers only"), tr("none named")),
                 [](const Recipe& r, const TeacherShape*) { return r.loss.needs_teacher() ? QString() : tr("Learned from labels alone: the teacher isn't asked"); }),
       path(Group::Data, at("data.validation"), tr("Validation"), [](Recipe& r) -> auto& { return r.data.validation; }, tr("Without one, a share of the training texts"), tr("a share of training")),
       idleWhere(with("data.validation_share", tr("Validation share"), tr("of the texts"), 0, 0.5, [](Recipe& r) -> auto& { return r.data.validation_share; }, tr("By digest: no text stands on both sides")),
                 [](const Recipe& r, const TeacherShape*) { return r.data.validation.empty() ? QString() : tr("There is a file of its own"); }),
       idleWhere(with("data.most_examples", tr("Labelled texts, at most"), tr("texts"), 0, 0, [](Recipe& r) -> auto& { return r.data.most_examples; }, tr("Another sample for each seed"), tr("all")), onlyOfClassifiers),
-      idleWhere(with("data.max_tokens", tr("Longest example"), tr("tokens"), 2, 1e6, [](Recipe& r) -> auto& { return r.data.max_tokens; }, tr("Of one labelled text; longer ones are cut")), onlyOfClassifiers),
+      idleWhere(with("data.max_tokens", tr("Longest example"), tr("tokens"), 2, 1e6, [](Recipe& r) -> auto& { return r.data.max_tokens; }, tr("Of a labelled text; longer ones are cut")), onlyOfClassifiers),
       idleWhere(with("data.context", tr("Chunk"), tr("tokens"), 2, 1e6, [](Recipe& r) -> auto& { return r.data.context; }, tr("Of running text, or of a conversation")), onlyOfLanguageModels),
   };
 }

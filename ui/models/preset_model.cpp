@@ -12,7 +12,8 @@ namespace {
 
 // A prediction of an hour isn't known to the second.
 Quantity estimatedTime(double seconds) {
-  if (seconds < 600 || seconds >= 3570) return secondsQuantity(seconds);
+  if (seconds >= 3570) return {QString::number(seconds / 3600, 'f', 1), QStringLiteral("h")};
+  if (seconds < 90) return secondsQuantity(seconds);
   return {QString::number(std::llround(seconds / 60)), QStringLiteral("min")};
 }
 

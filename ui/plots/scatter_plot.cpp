@@ -107,7 +107,7 @@ void ScatterPlot::fitRanges(bool x) {
     }
     if (edge == 0) edge = low;
     m_edge[x ? 0 : 1] = low < edge || std::any_of(m_points.begin(), m_points.end(), [&](const PlotPoint& p) { return (x ? p.x : p.y) <= 0; }) ? edge / 3 : edge;
-    m_low[x ? 0 : 1] = m_edge[x ? 0 : 1] / 1.8;
+    m_low[x ? 0 : 1] = m_edge[x ? 0 : 1] / (x ? 1.8 : 5);   // names of the points at the lower edge find room below them
     m_high[x ? 0 : 1] = high * 1.6;
   } else {
     const double margin = high > low ? (high - low) * 0.1 : std::max(std::abs(high) * 0.1, 1e-9);
@@ -236,7 +236,7 @@ LabelField ScatterPlot::obstacles() const {
   field.area = whole.adjusted(2, 0, -2, 0);
   for (const PlotPoint& point : m_points) {
     const QPointF at = pixelOf(point.x, point.y), low = pixelOf(point.x_low, point.y_low), high = pixelOf(point.x_high, point.y_high);
-    const double radius = selected() == point.id ? 8 : 6;
+    const double radius = selected() == point.id ? 7 : 6;
     field.marks.emplace_back(at.x() - radius, at.y() - radius, 2 * radius, 2 * radius);
     if (point.y_high > point.y_low && low.y() - high.y() > 2 * radius) field.marks.emplace_back(at.x() - 3, high.y(), 6, low.y() - high.y());
     if (point.x_high > point.x_low && high.x() - low.x() > 2 * radius) field.marks.emplace_back(low.x(), at.y() - 3, high.x() - low.x(), 6);

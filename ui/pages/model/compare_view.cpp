@@ -53,6 +53,7 @@ CompareView::CompareView(QWidget* parent) : QWidget(parent) {
   m_table->verticalHeader()->hide();
   m_table->verticalHeader()->setDefaultSectionSize(kRowHeight - 3);
   m_table->horizontalHeader()->setHighlightSections(false);
+  m_table->horizontalHeader()->setStyleSheet(QStringLiteral("QHeaderView::section { padding-right: 3px; }"));   // names end where the figures do
   column->addWidget(m_table, 1);
   m_note = makeLabel({}, Tone::Muted);
   m_note->setWordWrap(true);

@@ -111,7 +111,8 @@ void ParameterDelegate::paintValue(QPainter* painter, const QStyleOptionViewItem
   painter->setFont(font);
   painter->setPen(color(idle || (isPath && !changed) ? Role::Muted : Role::Text));
   const QString value = isPath ? shownPath(parameter, index.data().toString()) : index.data().toString();
-  painter->drawText(inside, Qt::AlignVCenter | (unit.isEmpty() ? Qt::AlignLeft : Qt::AlignRight), QFontMetrics(font).elidedText(value, isPath && changed ? Qt::ElideLeft : Qt::ElideRight, inside.width()));
+  const bool figure = parameter.kind == Kind::Number || parameter.kind == Kind::Whole;
+  painter->drawText(inside, Qt::AlignVCenter | (figure ? Qt::AlignRight : Qt::AlignLeft), QFontMetrics(font).elidedText(value, isPath && changed ? Qt::ElideLeft : Qt::ElideRight, inside.width()));
 }
 
 QWidget* ParameterDelegate::createEditor(QWidget* parent, const QStyleOptionViewItem&, const QModelIndex& index) const {
@@ -129,7 +130,7 @@ QWidget* ParameterDelegate::createEditor(QWidget* parent, const QStyleOptionView
   }
   auto* line = new QLineEdit(parent);
   line->setAccessibleName(parameter.title);
-  if (!parameter.unit.isEmpty()) line->setAlignment(Qt::AlignRight);
+  if (parameter.kind == Kind::Number || parameter.kind == Kind::Whole) line->setAlignment(Qt::AlignRight);
   return line;
 }
 
