@@ -88,6 +88,7 @@ retort_status device_open(std::int32_t index, retort_device** out) {
     if (const retort_status s = describe_device(index, info)) return s;
     if (!info.usable) return fail(RETORT_UNSUPPORTED, std::string(info.name) + ": " + info.reason);
     if (const retort_status s = use_device(index)) return s;
+    if (const retort_status s = find_code()) return s;
     auto device = std::make_unique<retort_device>();
     device->index = index;
     device->multiprocessors = info.multiprocessors;

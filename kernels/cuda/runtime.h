@@ -21,8 +21,9 @@ const std::string& last_failure();
 retort_status count_devices(int& count, std::string& driver, std::string& reason);
 retort_status describe_device(int index, retort_device_info& info);
 std::string pci_bus_id(int index);      // "0000:1b:00.0"; empty where unknown
-std::string plugin_description();       // "cuda 13.0, sm_75 80 86 89 90"
+std::string plugin_description();       // "cuda 13.0, sm_75 80 86 89 90+"
 retort_status use_device(int index);    // of the calling thread
+retort_status find_code();              // RETORT_UNSUPPORTED where the library has none that the device in use runs
 retort_status memory_of_device(std::uint64_t& free_bytes, std::uint64_t& total_bytes);
 
 // Memory of the device that was in use when it was allocated. On 256 bytes.

@@ -91,7 +91,7 @@ std::string pci_bus_id(int index) {
   return known(cudaDeviceGetPCIBusId(id, sizeof(id), index)) ? id : "";
 }
 
-std::string plugin_description() { return "cuda " + version(CUDART_VERSION) + ", sm_75 80 86 89 90"; }
+std::string plugin_description() { return "cuda " + version(CUDART_VERSION) + ", sm_" RETORT_CUDA_CODE; }
 retort_status use_device(int index) { return check(cudaSetDevice(index), "using the device"); }
 
 retort_status memory_of_device(std::uint64_t& free_bytes, std::uint64_t& total_bytes) {
