@@ -9,7 +9,7 @@
 namespace retort::cli {
 namespace {
 
-struct Options {
+struct BenchArguments {
   CommonOptions common;
   std::string model;
   std::int64_t prompt = 0, generate = 300;   // 0: as long as is usual for the model
@@ -33,7 +33,7 @@ void print_encoder(const BenchResult& result) {
   print_memory(result);
 }
 
-Result<void> run(const Options& options, Context& context) {
+Result<void> run(const BenchArguments& options, Context& context) {
   RETORT_TRY(Model model, open_model_or_candidate(options.model));
   BenchOptions wanted;
   wanted.prompt = options.prompt > 0 ? options.prompt : model.graph.causal ? BenchOptions().prompt : kEncoderExample;
@@ -64,7 +64,7 @@ Result<void> run(const Options& options, Context& context) {
 }  // namespace
 
 void add_bench(CLI::App& app, Context& context) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<BenchArguments>();
   CLI::App* command = app.add_subcommand("bench", "Time to first token, prefill and decode rate, latency, memory");
   command->add_option("model", options->model, "GGUF file, Hugging Face folder or candidate")->required();
   command->add_option("--prompt", options->prompt, "Tokens of the prompt, or of an encoder's example")->check(CLI::PositiveNumber);

@@ -11,7 +11,7 @@
 namespace retort::cli {
 namespace {
 
-struct Options {
+struct DevicesArguments {
   CommonOptions common;
   bool no_measure = false;
 };
@@ -24,7 +24,7 @@ void print_gpus(const DeviceList& gpus) {
   if (!gpus.plugin.empty()) fmt::print("Plug-in     {}{}\n", gpus.plugin, gpus.driver.empty() ? "" : " · driver " + gpus.driver);
 }
 
-Result<void> devices(const Options& options) {
+Result<void> devices(const DevicesArguments& options) {
   const Hardware hardware = describe_hardware();
   MachineLimits limits;
   const DeviceList gpus = list_devices();
@@ -66,7 +66,7 @@ Result<void> devices(const Options& options) {
 }  // namespace
 
 void add_devices(CLI::App& app, Context& context) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<DevicesArguments>();
   CLI::App* command = app.add_subcommand("devices", "Processor, kernels chosen and why, measured limits");
   add_json(*command, options->common);
   command->add_option("--threads", options->common.threads, "Threads for the measured limits; 0 takes all cores");

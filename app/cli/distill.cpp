@@ -14,7 +14,7 @@
 namespace retort::cli {
 namespace {
 
-struct Options {
+struct DistillArguments {
   CommonOptions common;
   std::string recipe, teacher, data, unlabelled, validation, output;
   std::int64_t layers = 0, steps = 0, context = 0, max_tokens = 0, batch = 0;
@@ -24,7 +24,7 @@ struct Options {
 };
 
 // The recipe file, or the defaults, with what the options say instead.
-Result<distill::DistillRecipe> recipe_of(const Options& o) {
+Result<distill::DistillRecipe> recipe_of(const DistillArguments& o) {
   distill::DistillRecipe recipe;
   if (!o.recipe.empty()) {
     RETORT_TRY(const std::string text, read_text_file(o.recipe, 1 << 20));
@@ -220,7 +220,7 @@ std::string time_text(double seconds) {
 }
 
 // What the student will be and cost; nothing is trained.
-Result<void> predict(const Options& options, const distill::DistillRecipe& recipe) {
+Result<void> predict(const DistillArguments& options, const distill::DistillRecipe& recipe) {
   RETORT_TRY(const Model teacher, open_model(recipe.student.model.empty() ? recipe.teacher : recipe.student.model));
   RETORT_TRY(const distill::StudentPrediction p, distill::predict_student(teacher, recipe, options.common.threads));
   if (options.common.json) {
@@ -237,7 +237,7 @@ Result<void> predict(const Options& options, const distill::DistillRecipe& recip
   return {};
 }
 
-Result<void> run(const Options& options, Context& context) {
+Result<void> run(const DistillArguments& options, Context& context) {
   const auto start = std::chrono::steady_clock::now();
   RETORT_TRY(const distill::DistillRecipe recipe, recipe_of(options));
   if (options.predict) return predict(options, recipe);
@@ -255,7 +255,7 @@ Result<void> run(const Options& options, Context& context) {
 }  // namespace
 
 void add_distill(CLI::App& app, Context& context) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<DistillArguments>();
   CLI::App* command = app.add_subcommand("distill", "Train a smaller student from a teacher");
   command->add_option("--recipe", options->recipe, "Recipe as JSON (docs/recipes.md); the options below go before it");
   command->add_option("--teacher", options->teacher, "GGUF file or Hugging Face folder");

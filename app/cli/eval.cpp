@@ -11,13 +11,13 @@
 namespace retort::cli {
 namespace {
 
-struct Options {
+struct EvalArguments {
   CommonOptions common;
   std::string model, task, data, reference, examples;
   EvaluateOptions evaluate;
 };
 
-RunOptions run_options(const Options& options) {
+RunOptions run_options(const EvalArguments& options) {
   RunOptions run;
   run.activations = options.common.activations == "q8" ? kernels::Activations::kQ8 : kernels::Activations::kF32;
   run.context = options.evaluate.context;
@@ -26,7 +26,7 @@ RunOptions run_options(const Options& options) {
 }
 
 // The set of the file that the task can use.
-Result<DataSet> pick(const Options& options) {
+Result<DataSet> pick(const EvalArguments& options) {
   RETORT_TRY(std::vector<DataSet> sets, read_data(options.data));
   const auto fits = [&](DataKind kind) {
     if (options.task == "choice") return kind == DataKind::kChoice;
@@ -40,7 +40,7 @@ Result<DataSet> pick(const Options& options) {
                .found = std::string(data_kind_name(sets.front().kind)), .next_step = "choose another --task or file"};
 }
 
-Result<Evaluation> evaluate_kld(const Options& options, Backend& backend, Session& session, const Model& model,
+Result<Evaluation> evaluate_kld(const EvalArguments& options, Backend& backend, Session& session, const Model& model,
                                 const DataSet& data, const JobContext& job) {
   if (options.reference.empty())
     return Error{.code = ErrorCode::kBadArgument, .place = "--task kld", .expected = "--reference MODEL", .found = "none"};
@@ -58,7 +58,7 @@ Result<Evaluation> evaluate_kld(const Options& options, Backend& backend, Sessio
 }
 
 // With --reference also against the original's answers.
-Result<Evaluation> evaluate_classes(const Options& options, Backend& backend, Session& session, const Model& model, const DataSet& data, const JobContext& job) {
+Result<Evaluation> evaluate_classes(const EvalArguments& options, Backend& backend, Session& session, const Model& model, const DataSet& data, const JobContext& job) {
   if (options.reference.empty()) return evaluate_classification(session, model, data, options.evaluate, nullptr, nullptr, job);
   RETORT_TRY(Model opened, open_model_or_candidate(options.reference));
   const auto original = std::make_shared<const Model>(std::move(opened));
@@ -72,7 +72,7 @@ Result<Evaluation> evaluate_classes(const Options& options, Backend& backend, Se
   return evaluation;
 }
 
-Result<void> run(const Options& options, Context& context) {
+Result<void> run(const EvalArguments& options, Context& context) {
   RETORT_TRY(const DataSet data, pick(options));
   RETORT_TRY(Model opened, open_model_or_candidate(options.model));
   const auto model = std::make_shared<const Model>(std::move(opened));
@@ -107,7 +107,7 @@ Result<void> run(const Options& options, Context& context) {
 }  // namespace
 
 void add_eval(CLI::App& app, Context& context) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<EvalArguments>();
   CLI::App* command = app.add_subcommand("eval", "Measure quality: perplexity, KL divergence, choices, exact answers, classes");
   command->add_option("model", options->model, "GGUF file, Hugging Face folder or candidate")->required();
   command->add_option("--task", options->task, "What to measure")->required()->check(CLI::IsMember({"perplexity", "kld", "choice", "exact", "classification"}));

@@ -6,12 +6,13 @@
 #include "app/cli/list.h"
 #include "app/cli/verify_print.h"
 #include "core/export/gguf_export.h"
+#include "core/formats/json_text.h"
 #include "core/study/study.h"
 
 namespace retort::cli {
 namespace {
 
-struct Options {
+struct ExportArguments {
   CommonOptions common;
   std::string model, candidate, output;
   bool no_verify = false;
@@ -23,7 +24,7 @@ struct Subject {
   ExportRequest request;
 };
 
-Result<Subject> from_study(const Options& options) {
+Result<Subject> from_study(const ExportArguments& options) {
   RETORT_TRY(const auto study, Study::open(options.model));
   const StudySnapshot snapshot = study->snapshot();
   std::string names;
@@ -42,7 +43,7 @@ Result<Subject> from_study(const Options& options) {
                .expected = names.empty() ? "a candidate" : names, .found = options.candidate.empty() ? "none named" : options.candidate};
 }
 
-Result<Subject> open_subject(const Options& options) {
+Result<Subject> open_subject(const ExportArguments& options) {
   if (options.model.ends_with(".retort")) return from_study(options);
   if (!options.candidate.empty())
     return Error{.code = ErrorCode::kBadArgument, .place = "--candidate", .expected = "a study (NAME.retort)", .found = options.model};
@@ -50,7 +51,7 @@ Result<Subject> open_subject(const Options& options) {
   return Subject{std::make_shared<const Model>(std::move(model)), {}};
 }
 
-Result<void> run(const Options& options, Context& context) {
+Result<void> run(const ExportArguments& options, Context& context) {
   const auto start = std::chrono::steady_clock::now();
   show_progress(context);
   RETORT_TRY(const Subject subject, open_subject(options));
@@ -65,7 +66,7 @@ Result<void> run(const Options& options, Context& context) {
     const nlohmann::json out = {{"output", report.output.string()}, {"bytes", report.bytes}, {"bits_per_weight", report.bits_per_weight},
                                 {"seconds", seconds}, {"peak_memory_bytes", peak_memory_bytes()}, {"notes", report.notes},
                                 {"verified", !options.no_verify && checks.passed()}, {"checks", checks_json(checks)}};
-    fmt::print("{}\n", out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+    fmt::print("{}\n", formats::json_text(out, 2));
   } else {
     fmt::print("{}: {}, {:.2f} bits per weight, {:.1f} s\n", report.output.string(), human_bytes(report.bytes), report.bits_per_weight, seconds);
     for (const std::string& note : report.notes) fmt::print("note {}\n", note);
@@ -78,7 +79,7 @@ Result<void> run(const Options& options, Context& context) {
 }  // namespace
 
 void add_export(CLI::App& app, Context& context) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ExportArguments>();
   CLI::App* command = app.add_subcommand("export", "Write a model or candidate as GGUF, and check what was written");
   command->add_option("MODEL", options->model, "A model, a candidate manifest, or a study with --candidate")->required();
   command->add_option("-o,--output", options->output, "The GGUF file to write")->required();

@@ -19,7 +19,7 @@
 namespace retort::cli {
 namespace {
 
-struct Options {
+struct ForwardArguments {
   CommonOptions common;
   std::string model, input, output;
   int repeat = 1;
@@ -177,7 +177,7 @@ TensorToWrite f32_tensor(std::string name, std::vector<std::int64_t> shape, cons
   return tensor;
 }
 
-Result<void> run(const Options& options, Context& context) {
+Result<void> run(const ForwardArguments& options, Context& context) {
   if (is_onnx(options.model)) return forward_onnx(options.model, options.input, options.output, options.repeat, options.common, context);
   if (options.repeat != 1 || options.common.json)
     return Error{.code = ErrorCode::kBadArgument, .place = options.model, .expected = "an ONNX graph for --repeat and --json",
@@ -218,7 +218,7 @@ Result<void> run(const Options& options, Context& context) {
 }  // namespace
 
 void add_forward(CLI::App& app, Context& context) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ForwardArguments>();
   CLI::App* command = app.add_subcommand("forward", "Logits and hidden states of given token ids");
   command->add_option("model", options->model, "GGUF file, Hugging Face folder, candidate or ONNX file")->required();
   command->add_option("--input", options->input, "safetensors with input_ids [batch, length] and perhaps attention_mask and token_type_ids; for ONNX the graph's inputs by name")

@@ -6,13 +6,14 @@
 #include <nlohmann/json.hpp>
 
 #include "app/cli/list.h"
+#include "core/formats/json_text.h"
 #include "core/model/generate.h"
 #include "core/study/study.h"
 
 namespace retort::cli {
 namespace {
 
-struct Options {
+struct GenerateArguments {
   CommonOptions common;
   std::string model, prompt;
   std::int64_t context = 0;
@@ -21,7 +22,7 @@ struct Options {
 };
 
 // The prompt's ids: as it stands, or as the one user message of a chat.
-Result<std::vector<TokenId>> prompt_ids(const Model& model, const Options& options) {
+Result<std::vector<TokenId>> prompt_ids(const Model& model, const GenerateArguments& options) {
   const Tokenizer& tokenizer = *model.tokenizer;
   if (!options.chat) return tokenizer.encode(options.prompt, true);
   if (model.chat_template.empty())
@@ -46,10 +47,10 @@ void print_json(const GenerateResult& result, const std::vector<TokenId>& prompt
                               {"time_to_first_token_seconds", result.time_to_first_token},
                               {"prefill_tokens_per_second", result.prefill_tokens_per_second},
                               {"decode_tokens_per_second", result.decode_tokens_per_second}, {"device", device}};
-  fmt::print("{}\n", out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+  fmt::print("{}\n", formats::json_text(out, 2));
 }
 
-Result<void> run(Options options, Context& context) {
+Result<void> run(GenerateArguments options, Context& context) {
   RETORT_TRY(Model opened, open_model_or_candidate(options.model));
   const auto model = std::make_shared<const Model>(std::move(opened));
   if (!model->tokenizer)
@@ -90,7 +91,7 @@ Result<void> run(Options options, Context& context) {
 }  // namespace
 
 void add_generate(CLI::App& app, Context& context) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<GenerateArguments>();
   CLI::App* command = app.add_subcommand("generate", "Go on from a prompt, one token after another");
   command->add_option("model", options->model, "GGUF file, Hugging Face folder or candidate")->required();
   command->add_option("--prompt", options->prompt, "The text to go on from")->required();

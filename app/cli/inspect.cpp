@@ -8,6 +8,7 @@
 #include "app/cli/list.h"
 #include "app/cli/onnx.h"
 #include "core/base/error_text.h"
+#include "core/formats/json_text.h"
 #include "core/model/inspect.h"
 
 namespace retort::cli {
@@ -15,7 +16,7 @@ namespace {
 
 using nlohmann::json;
 
-struct Options {
+struct InspectArguments {
   CommonOptions common;
   std::string model;
   std::int64_t context = 512;
@@ -116,7 +117,7 @@ void print_levels(const Inspection& found) {
   if (any) fmt::print("Fallbacks: tensors whose rows don't fill the level's blocks get another type; --json names them.\n");
 }
 
-std::string shape_text(const TensorEntry& tensor) {
+std::string entry_shape(const TensorEntry& tensor) {
   std::string text;
   for (const std::int64_t size : tensor.shape) text += (text.empty() ? "" : " × ") + std::to_string(size);
   return text.empty() ? "scalar" : text;
@@ -128,7 +129,7 @@ void print_tensors(const Checkpoint& checkpoint, const std::vector<TensorStatist
   fmt::print("\n");
   for (std::size_t i = 0; i < checkpoint.tensors.size(); ++i) {
     const TensorEntry& tensor = checkpoint.tensors[i];
-    fmt::print("{:<44} {:>16} {:>5} {:>10}", tensor.name, shape_text(tensor), type_name(tensor.type), human_bytes(tensor.stored_bytes()));
+    fmt::print("{:<44} {:>16} {:>5} {:>10}", tensor.name, entry_shape(tensor), type_name(tensor.type), human_bytes(tensor.stored_bytes()));
     if (i < statistics.size()) {
       const TensorStatistics& s = statistics[i];
       fmt::print(" {:>10.4g} {:>10.4g} {:>10.3g} {:>10.4g} {:>8.4f}%", s.minimum, s.maximum, s.mean, s.deviation, 100 * s.outliers);
@@ -138,7 +139,7 @@ void print_tensors(const Checkpoint& checkpoint, const std::vector<TensorStatist
   }
 }
 
-Result<void> run(const Options& options, Context& context) {
+Result<void> run(const InspectArguments& options, Context& context) {
   if (is_onnx(options.model)) return inspect_onnx(options.model, options.common.json, options.tensors);
   RETORT_TRY(const auto checkpoint, open_checkpoint(options.model));
   RETORT_TRY(const Inspection found, inspect_checkpoint(checkpoint, {.context = options.context, .threads = options.common.threads}));
@@ -155,7 +156,7 @@ Result<void> run(const Options& options, Context& context) {
     end_progress();
   }
   if (options.common.json) {
-    fmt::print("{}\n", to_json(found, *checkpoint, statistics).dump(2, ' ', false, json::error_handler_t::replace));
+    fmt::print("{}\n", formats::json_text(to_json(found, *checkpoint, statistics), 2));
     return {};
   }
   print_summary(found, *checkpoint);
@@ -167,7 +168,7 @@ Result<void> run(const Options& options, Context& context) {
 }  // namespace
 
 void add_inspect(CLI::App& app, Context& context) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<InspectArguments>();
   CLI::App* command = app.add_subcommand("inspect", "Architecture, tensors, tokenizer, size at every level, fit on this machine");
   command->add_option("MODEL", options->model, "A GGUF or ONNX file, or a folder with config.json and safetensors")->required();
   command->add_flag("--statistics", options->statistics, "Read every tensor: range, mean, deviation, outliers, histogram");

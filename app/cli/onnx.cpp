@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/base/error_text.h"
+#include "core/formats/json_text.h"
 #include "core/formats/writers.h"
 #include "core/onnx/session.h"
 #include "core/onnx/summary.h"
@@ -76,7 +77,7 @@ bool is_onnx(const std::string& path) {
 Result<void> inspect_onnx(const std::string& path, bool as_json, bool tensors) {
   RETORT_TRY(const auto file, open_onnx(path));
   const Summary found = summarise(*file);
-  if (as_json) fmt::print("{}\n", to_json(*file, found).dump(2, ' ', false, json::error_handler_t::replace));
+  if (as_json) fmt::print("{}\n", formats::json_text(to_json(*file, found), 2));
   else print_table(*file, found, tensors);
   return {};
 }

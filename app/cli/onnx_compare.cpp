@@ -7,6 +7,7 @@
 
 #include "app/cli/list.h"
 #include "app/cli/onnx_print.h"
+#include "core/formats/json_text.h"
 
 namespace retort::cli {
 namespace {
@@ -14,7 +15,7 @@ namespace {
 using namespace retort::onnx;
 namespace fs = std::filesystem;
 
-struct Options {
+struct OnnxCompareArguments {
   CommonOptions common;
   std::vector<std::string> graphs;
   std::string data, calibration, output, ranges = "mse";
@@ -54,7 +55,7 @@ Result<std::vector<GraphToCompare>> opened(const std::vector<std::string>& paths
   return out;
 }
 
-void print(const Options& options, const std::vector<GraphFigures>& figures, const SensitivityReport& sensitivity) {
+void print(const OnnxCompareArguments& options, const std::vector<GraphFigures>& figures, const SensitivityReport& sensitivity) {
   if (!options.common.json) {
     print_figures(figures);
     print_sensitivity(sensitivity);
@@ -63,10 +64,10 @@ void print(const Options& options, const std::vector<GraphFigures>& figures, con
   }
   nlohmann::ordered_json out = {{"data", options.data}, {"graphs", nlohmann::ordered_json::array()}, {"peak_memory_bytes", peak_memory_bytes()}};
   for (const GraphFigures& graph : figures) out["graphs"].push_back(figures_json(graph));
-  fmt::print("{}\n", out.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+  fmt::print("{}\n", formats::json_text(out, 2));
 }
 
-Result<void> compare(const Options& options, Context& context) {
+Result<void> compare(const OnnxCompareArguments& options, Context& context) {
   if (options.graphs.size() == 1 && options.calibration.empty())
     return Error{.code = ErrorCode::kBadArgument, .place = "onnx compare", .expected = "a second graph, or --calibration to make INT8 ones of the first", .found = "one graph"};
   const auto method = find_range_method(options.ranges);
@@ -104,7 +105,7 @@ Result<void> compare(const Options& options, Context& context) {
 }  // namespace
 
 void add_onnx(CLI::App& app, Context& context) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<OnnxCompareArguments>();
   CLI::App* parent = app.add_subcommand("onnx", "ONNX graphs: compare several, or one with what INT8 makes of it");
   parent->require_subcommand(1);
   CLI::App* command = parent->add_subcommand("compare", "Graphs side by side on the same inputs: answers, outputs, time, size");

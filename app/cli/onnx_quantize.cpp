@@ -7,6 +7,7 @@
 
 #include "app/cli/onnx.h"
 #include "app/cli/onnx_print.h"
+#include "core/formats/json_text.h"
 #include "core/onnx/compare.h"
 #include "core/onnx/value_files.h"
 
@@ -36,7 +37,7 @@ void print_json(const OnnxQuantizeOptions& options, const Outcome& out) {
                             {"source_weight_bytes", out.made.weight_bytes_before}, {"error_all_int8", out.sensitivity.error_all}, {"error", out.sensitivity.error},
                             {"nodes", nodes}, {"sets", after.seconds.size()}, {"outputs", outputs}, {"run_seconds", after.total_seconds},
                             {"source_run_seconds", before.total_seconds}, {"seconds", out.seconds}, {"peak_memory_bytes", peak_memory_bytes()}};
-  fmt::print("{}\n", all.dump(2, ' ', false, ordered_json::error_handler_t::replace));
+  fmt::print("{}\n", formats::json_text(all, 2));
 }
 
 void print_report(const OnnxQuantizeOptions& options, const Outcome& out) {

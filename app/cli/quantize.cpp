@@ -15,7 +15,7 @@
 namespace retort::cli {
 namespace {
 
-struct Options {
+struct QuantizeArguments {
   CommonOptions common;
   std::string model, type, recipe, calibration, imatrix, data, output, ranges = "mse";
   double most_error = 0.05, most_f32 = 0.1;
@@ -23,7 +23,7 @@ struct Options {
   std::int64_t context = 512, chunks = 0;
 };
 
-Result<std::optional<ImportanceMatrix>> importance_of(const Options& options, std::shared_ptr<const Model> model, const JobContext& job) {
+Result<std::optional<ImportanceMatrix>> importance_of(const QuantizeArguments& options, std::shared_ptr<const Model> model, const JobContext& job) {
   if (!options.imatrix.empty()) {
     RETORT_TRY(ImportanceMatrix matrix, read_importance(options.imatrix));
     return std::optional(std::move(matrix));
@@ -42,7 +42,7 @@ Result<std::optional<ImportanceMatrix>> importance_of(const Options& options, st
   return std::optional(std::move(matrix));
 }
 
-std::optional<ExportImportance> note_of(const Options& options, const std::optional<ImportanceMatrix>& matrix) {
+std::optional<ExportImportance> note_of(const QuantizeArguments& options, const std::optional<ImportanceMatrix>& matrix) {
   if (!matrix) return std::nullopt;
   return ExportImportance{.file = options.imatrix.empty() ? "calibration" : options.imatrix, .dataset = matrix->data_name,
                           .entries = static_cast<std::int64_t>(matrix->columns.size()), .chunks = matrix->chunks};
@@ -57,7 +57,7 @@ ExportRequest outline(const Model& model, const std::vector<TensorType>& types, 
   return request;
 }
 
-Result<Recipe> recipe_of(const Options& options, const Model& model, const std::optional<ImportanceMatrix>& matrix,
+Result<Recipe> recipe_of(const QuantizeArguments& options, const Model& model, const std::optional<ImportanceMatrix>& matrix,
                          kernels::ThreadPool& pool, const JobContext& job) {
   if (!options.recipe.empty()) {
     RETORT_TRY(const std::string text, read_text_file(options.recipe, 1 << 20));
@@ -120,7 +120,7 @@ ExportRequest request_of(const Model& model, const CandidatePlan& plan, const Im
   return request;
 }
 
-void print_report(const Options& options, const Recipe& recipe, const ExportReport& report, double seconds) {
+void print_report(const QuantizeArguments& options, const Recipe& recipe, const ExportReport& report, double seconds) {
   if (options.common.json) {
     const nlohmann::ordered_json out = {{"output", report.output.string()}, {"bytes", report.bytes}, {"bits_per_weight", report.bits_per_weight},
                                         {"seconds", seconds}, {"peak_memory_bytes", peak_memory_bytes()},
@@ -133,7 +133,7 @@ void print_report(const Options& options, const Recipe& recipe, const ExportRepo
   for (const std::string& note : report.notes) fmt::print("  {}\n", note);
 }
 
-Result<void> run(const Options& options, Context& context) {
+Result<void> run(const QuantizeArguments& options, Context& context) {
   if (is_onnx(options.model) && options.recipe.empty() && options.budget == 0 && options.imatrix.empty())
     return quantize_onnx({options.common, options.model, options.type, options.calibration, options.data, options.output, options.ranges, options.most_error, options.most_f32}, context);
   if (!options.data.empty())
@@ -163,7 +163,7 @@ Result<void> run(const Options& options, Context& context) {
 }  // namespace
 
 void add_quantize(CLI::App& app, Context& context) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<QuantizeArguments>();
   CLI::App* command = app.add_subcommand("quantize", "Make a model smaller and write it as GGUF");
   command->add_option("model", options->model, "GGUF file, Hugging Face folder, candidate or ONNX file (INT8)")->required();
   std::string names;

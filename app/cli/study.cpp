@@ -15,7 +15,7 @@
 namespace retort::cli {
 namespace {
 
-struct Options {
+struct StudyArguments {
   CommonOptions common;
   std::string study, model, output, candidate;
   std::vector<std::string> data, levels, recipes, students;
@@ -39,20 +39,20 @@ Result<std::pair<std::string, DataRole>> data_of(const std::string& word) {
 // A distillation as `retort distill` takes it, as a candidate of the study. Where its teacher is the source that goes unsaid.
 Result<Recipe> student_of(const std::string& file, const SourceInfo& source) {
   RETORT_TRY(const std::string text, read_text_file(file, 1 << 20));
-  auto json = nlohmann::ordered_json::parse(text, nullptr, false);
-  if (!json.is_object()) return Error{.code = ErrorCode::kBadRecipe, .file = file, .expected = "a JSON object"};
+  auto student = nlohmann::ordered_json::parse(text, nullptr, false);
+  if (!student.is_object()) return Error{.code = ErrorCode::kBadRecipe, .file = file, .expected = "a JSON object"};
   std::error_code ignored;
-  if (const auto teacher = json.find("teacher"); teacher != json.end() && teacher->is_string() &&
+  if (const auto teacher = student.find("teacher"); teacher != student.end() && teacher->is_string() &&
                                                  std::filesystem::equivalent(teacher->get<std::string>(), source.path, ignored))
-    json.erase(teacher);
-  auto recipe = recipe_from_json(nlohmann::ordered_json{{"student", json}}.dump());
+    student.erase(teacher);
+  auto recipe = recipe_from_json(nlohmann::ordered_json{{"student", student}}.dump());
   if (recipe) return recipe;
   Error error = std::move(recipe).error();
   error.file = file;
   return error;
 }
 
-Result<std::vector<Recipe>> recipes_of(const Options& options, const SourceInfo& source, bool calibration) {
+Result<std::vector<Recipe>> recipes_of(const StudyArguments& options, const SourceInfo& source, bool calibration) {
   std::vector<Recipe> recipes;
   for (const std::string& file : options.recipes) {
     RETORT_TRY(const std::string text, read_text_file(file, 1 << 20));
@@ -81,7 +81,7 @@ Result<std::vector<Recipe>> recipes_of(const Options& options, const SourceInfo&
   return recipes;
 }
 
-Result<void> create(const Options& options, Context& context) {
+Result<void> create(const StudyArguments& options, Context& context) {
   std::vector<std::pair<std::string, DataRole>> data;
   bool calibration = false;
   for (const std::string& word : options.data) {
@@ -125,7 +125,7 @@ Result<void> all_candidates_done(const std::string& file, const StudySnapshot& s
                .next_step = "see each one's reason above, mend it and run the study again; what is done is kept"};
 }
 
-Result<void> run(const Options& options, Context& context) {
+Result<void> run(const StudyArguments& options, Context& context) {
   RETORT_TRY(const auto study, Study::open(options.study));
   if (!options.common.backend.empty()) RETORT_CHECK(study->set_device(options.common.backend));
   const RunEstimate estimate = estimate_run(*study);
@@ -142,21 +142,21 @@ Result<void> run(const Options& options, Context& context) {
   return all_candidates_done(options.study, snapshot);
 }
 
-Result<void> show(const Options& options, Context&) {
+Result<void> show(const StudyArguments& options, Context&) {
   RETORT_TRY(const auto study, Study::open(options.study));
   if (options.common.json) fmt::print("{}\n", study_as_json(study->snapshot()));
   else print_study(study->snapshot());
   return {};
 }
 
-Result<void> report(const Options& options, Context&) {
+Result<void> report(const StudyArguments& options, Context&) {
   RETORT_TRY(const auto study, Study::open(options.study));
   RETORT_CHECK(write_report(study->snapshot(), options.output));
   fmt::print("{}\n", options.output);
   return {};
 }
 
-Result<void> export_candidate(const Options& options, Context& context) {
+Result<void> export_candidate(const StudyArguments& options, Context& context) {
   const auto start = std::chrono::steady_clock::now();
   RETORT_TRY(const auto study, Study::open(options.study));
   const StudySnapshot snapshot = study->snapshot();
@@ -185,7 +185,7 @@ Result<void> export_candidate(const Options& options, Context& context) {
   return {};
 }
 
-void add_device(CLI::App& command, Options& options) {
+void add_device(CLI::App& command, StudyArguments& options) {
   command.add_option("--backend", options.common.backend,
                      "cuda or cuda:N: measures speed and memory on this GPU too, beside the processor; cpu: no longer");
 }
@@ -193,11 +193,11 @@ void add_device(CLI::App& command, Options& options) {
 }  // namespace
 
 void add_study(CLI::App& app, Context& context) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<StudyArguments>();
   options->common.backend.clear();   // not said: as the study has it
   CLI::App* command = app.add_subcommand("study", "The whole job from a study file: new, run, show, report, export");
   command->require_subcommand(1);
-  const auto add = [&](const char* name, const char* help, Result<void> (*action)(const Options&, Context&)) {
+  const auto add = [&](const char* name, const char* help, Result<void> (*action)(const StudyArguments&, Context&)) {
     CLI::App* sub = command->add_subcommand(name, help);
     sub->add_option("study", options->study, "Study file, NAME.retort")->required();
     sub->callback([options, &context, action] { finish(context, action(*options, context)); });

@@ -5,6 +5,7 @@
 #include <span>
 
 #include "app/cli/commands.h"
+#include "core/formats/json_text.h"
 
 namespace retort::cli {
 namespace {
@@ -143,7 +144,7 @@ std::string study_as_json(const StudySnapshot& snapshot) {
     if (take.candidate == candidate.id) name = candidate.name;
   out["recommendation"] = {{"candidate", name}, {"what", take.what}, {"why", take.why}, {"runner_up", take.runner_up},
                            {"would_change", take.would_change}, {"missing", take.missing}};
-  return out.dump(2, ' ', false, Json::error_handler_t::replace);
+  return formats::json_text(out, 2);
 }
 
 void print_study(const StudySnapshot& snapshot) {

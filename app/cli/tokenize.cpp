@@ -16,7 +16,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-struct Options {
+struct TokenizeArguments {
   CommonOptions common;
   std::string model, text;
   bool has_text = false, decode = false, no_special = false, keep_special = false;
@@ -72,13 +72,13 @@ Result<std::vector<TokenId>> parse_ids(const std::string& text) {
 // also end one at U+2028 or U+0085, which texts contain.
 std::string to_text(const Json& json) { return json.dump(-1, ' ', true, Json::error_handler_t::replace); }
 
-Json described(const Tokenizer& tokenizer, const std::vector<TokenId>& ids, const Options& options) {
+Json described(const Tokenizer& tokenizer, const std::vector<TokenId>& ids, const TokenizeArguments& options) {
   Json pieces = Json::array();
   for (const TokenId id : ids) pieces.push_back(tokenizer.piece(id));
   return {{"ids", ids}, {"decoded", tokenizer.decode(ids, !options.keep_special)}, {"pieces", std::move(pieces)}};
 }
 
-void print_table(const Tokenizer& tokenizer, const std::vector<TokenId>& ids, const Options& options) {
+void print_table(const Tokenizer& tokenizer, const std::vector<TokenId>& ids, const TokenizeArguments& options) {
   fmt::print("{:>8}  {}\n", "id", "piece");
   for (const TokenId id : ids)
     fmt::print("{:>8}  {}{}\n", id, tokenizer.piece(id), tokenizer.is_special(id) ? "   (special)" : "");
@@ -87,7 +87,7 @@ void print_table(const Tokenizer& tokenizer, const std::vector<TokenId>& ids, co
 }
 
 // One JSON value a line in, one object a line out: a string to encode, or a list of ids to decode.
-Result<void> run_lines(const Tokenizer& tokenizer, const Options& options, const JobContext& job) {
+Result<void> run_lines(const Tokenizer& tokenizer, const TokenizeArguments& options, const JobContext& job) {
   std::string line;
   for (std::size_t number = 1; std::getline(std::cin, line); ++number) {
     RETORT_CHECK(job.check());
@@ -112,7 +112,7 @@ Result<void> run_lines(const Tokenizer& tokenizer, const Options& options, const
   return {};
 }
 
-Result<void> tokenize(const Options& options, const JobContext& job) {
+Result<void> tokenize(const TokenizeArguments& options, const JobContext& job) {
   RETORT_TRY(const auto tokenizer, open_tokenizer(options.model));
   if (!options.has_text && options.common.json) return run_lines(*tokenizer, options, job);
   std::string text = options.text;
@@ -132,7 +132,7 @@ Result<void> tokenize(const Options& options, const JobContext& job) {
 }  // namespace
 
 void add_tokenize(CLI::App& app, Context& context) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<TokenizeArguments>();
   CLI::App* command = app.add_subcommand("tokenize", "Ids and pieces of a text, or the text of ids");
   command->add_option("MODEL", options->model, "A GGUF file, a model folder, or a folder with only a tokenizer.json")->required();
   CLI::Option* text = command->add_option("TEXT", options->text, "The text, or ids with --decode; without it, standard input");

@@ -4,30 +4,31 @@
 
 #include "app/cli/list.h"
 #include "app/cli/verify_print.h"
+#include "core/formats/json_text.h"
 #include "core/study/study.h"
 
 namespace retort::cli {
 namespace {
 
-struct Options {
+struct VerifyArguments {
   CommonOptions common;
   std::string file, source;
 };
 
-Result<VerifyReport> check(const Options& options, const JobContext& job) {
+Result<VerifyReport> check(const VerifyArguments& options, const JobContext& job) {
   const VerifyOptions how{.backend = options.common.backend, .threads = options.common.threads};
   if (options.source.empty()) return verify_alone(options.file, how, job);
   RETORT_TRY(const Model source, open_model_or_candidate(options.source));
   return verify_file(options.file, source, how, job);
 }
 
-Result<void> run(const Options& options, Context& context) {
+Result<void> run(const VerifyArguments& options, Context& context) {
   show_progress(context);
   RETORT_TRY(const VerifyReport report, check(options, context.job));
   end_progress();
   if (options.common.json) {
     const nlohmann::json out = {{"file", options.file}, {"passed", report.passed()}, {"checks", checks_json(report)}};
-    fmt::print("{}\n", out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+    fmt::print("{}\n", formats::json_text(out, 2));
   } else {
     print_checks(report);
   }
@@ -48,7 +49,7 @@ void print_checks(const VerifyReport& report) {
 }
 
 void add_verify(CLI::App& app, Context& context) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<VerifyArguments>();
   CLI::App* command = app.add_subcommand("verify", "Check a written file: tensors, weights, tokens, template, logits");
   command->add_option("FILE", options->file, "The file or folder to check")->required();
   command->add_option("--source,--reference", options->source, "What it was made from; without it the file is checked by itself");

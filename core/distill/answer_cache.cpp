@@ -92,27 +92,4 @@ std::size_t AnswerCache::known() const noexcept {
   return static_cast<std::size_t>(std::count_if(names_.begin(), names_.end(), [](const auto& named) { return !named.second->bytes.empty(); }));
 }
 
-std::uint64_t bytes_of_folder(const std::filesystem::path& folder) {
-  std::uint64_t sum = 0;
-  std::error_code failed;
-  for (const auto& part : std::filesystem::directory_iterator(folder, failed))
-    if (part.is_regular_file(failed)) sum += part.file_size(failed);
-  return sum;
-}
-
-void make_room_in(const std::filesystem::path& folder, const std::filesystem::path& kept, std::uint64_t room, std::uint64_t most) {
-  std::error_code failed;
-  std::vector<std::pair<std::filesystem::file_time_type, std::filesystem::path>> files;
-  for (const auto& part : std::filesystem::directory_iterator(folder, failed))
-    if (part.is_regular_file(failed) && part.path() != kept) files.emplace_back(part.last_write_time(failed), part.path());
-  std::sort(files.begin(), files.end());
-  std::uint64_t others = 0;
-  for (const auto& [time, path] : files) others += std::filesystem::file_size(path, failed);
-  for (const auto& [time, path] : files) {
-    if (others + room <= most) return;
-    others -= std::filesystem::file_size(path, failed);
-    std::filesystem::remove(path, failed);
-  }
-}
-
 }  // namespace retort::distill

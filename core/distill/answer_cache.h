@@ -54,10 +54,4 @@ class AnswerCache {
   std::size_t left_out_ = 0;
 };
 
-// Deletes the files of a folder that were used longest ago until `room` bytes fit into `most` beside the others; `kept`,
-// which they are to replace, stays.
-void make_room_in(const std::filesystem::path& folder, const std::filesystem::path& kept, std::uint64_t room, std::uint64_t most);
-// Bytes of the files in a folder.
-std::uint64_t bytes_of_folder(const std::filesystem::path& folder);
-
 }  // namespace retort::distill

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "core/base/files.h"
+#include "core/base/folders.h"
 
 namespace retort::distill {
 namespace {
@@ -164,7 +165,7 @@ void BenchTeachers::save_answers(AnswerReport& report) const {
     report.left_out += rows_->left_out();
     keep(rows_file_, rows_->bytes(), [&] { return rows_->save(rows_file_, {}); });
   }
-  report.folder_bytes = bytes_of_folder(answers_folder());
+  report.folder_bytes = folder_bytes(answers_folder());
 }
 
 std::optional<std::int64_t> BenchTeachers::known_answer(const TrainingExample& example, const LossMix& mix) const {

@@ -25,7 +25,7 @@ struct Reading {
   AlignedBuffer second{};             // Σ x xᵀ, [n, n]
 };
 
-std::vector<Reading> readings_of(const Graph& graph, const PackedWeights& packed) {
+std::vector<Reading> readings_of(const Graph& graph, PackedWeights& packed) {
   std::vector<Reading> out;
   for (const Node& node : graph.nodes) {
     if (node.op != Op::kLinear || node.layer < 0 || !packed.blocks_of(node.weight).layout) continue;

@@ -50,7 +50,6 @@ class PackedWeights {
     std::span<std::byte> data{};
   };
   Blocks blocks_of(WeightId id) noexcept;
-  Blocks blocks_of(WeightId id) const noexcept { return const_cast<PackedWeights*>(this)->blocks_of(id); }
   void codes_changed(WeightId id);
   // What is computed with: the decoded blocks, or the masters as if nothing were packed.
   void compute_with(Parameters& parameters, bool packed) const noexcept;

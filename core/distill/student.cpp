@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "core/base/folders.h"
 #include "core/formats/writers.h"
 #include "kernels/api/half.h"
 
@@ -306,8 +307,7 @@ Result<StudentFile> write_student(const Model& student, const Parameters& parame
   if (failed) return system_error(failed.value(), output, ErrorCode::kWrite);
   RETORT_CHECK(write_safetensors(output / "model.safetensors", tensors, job));
   RETORT_CHECK(write_folder_texts(student, student.checkpoint->config_json, output));
-  for (const auto& part : std::filesystem::directory_iterator(output, failed))
-    if (part.is_regular_file(failed)) file.bytes += part.file_size(failed);
+  file.bytes = folder_bytes(output);
   return file;
 }
 

@@ -14,8 +14,6 @@ json to_json(const Evaluation::Row& row) {
           {"kld", row.kld}, {"correct", row.correct}, {"answer", row.answer}, {"margin", row.margin}};
 }
 
-// Answers may end inside a character; such bytes become U+FFFD rather than an exception.
-
 }  // namespace
 
 std::string row_to_json(const Evaluation::Row& row) { return formats::json_text(to_json(row), -1); }

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/base/files.h"
+#include "core/base/folders.h"
 #include "core/distill/student.h"
 #include "core/formats/safetensors.h"
 #include "core/formats/writers.h"
@@ -76,14 +77,6 @@ class Folder {
 };
 
 }  // namespace
-
-std::uint64_t folder_bytes(const fs::path& folder) {
-  std::error_code failed;
-  std::uint64_t sum = 0;
-  for (const auto& part : fs::directory_iterator(folder, failed))
-    if (part.is_regular_file(failed)) sum += part.file_size(failed);
-  return sum;
-}
 
 bool folder_packs_int8(const Graph& graph, WeightId weight) noexcept {
   bool linear = false;

@@ -12,9 +12,6 @@ namespace retort {
 // Whether INT8 packs a weight where it is written as a folder: what linears compute with; other matrices are rounded to F16.
 bool folder_packs_int8(const Graph& graph, WeightId weight) noexcept;
 
-// Of all files in it.
-std::uint64_t folder_bytes(const std::filesystem::path& folder);
-
 // The weights are those of the model's handles; one of I8 has row scales. The folder appears whole or not at all.
 // Errors: kUnsupported (a source that is a GGUF file; a type that safetensors lacks: names the tensor, says what to do),
 // kConflict (the output exists), those of write_safetensors.

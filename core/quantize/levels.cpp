@@ -121,16 +121,15 @@ bool packs_as_folder(const Model& model, const Level& level, std::span<const Typ
   return level.id == "INT8" && !model.graph.causal && model.checkpoint->format != CheckpointFormat::kGguf && overrides.empty();
 }
 
-std::uint64_t folder_bytes_of(const Model& model, const LevelPlan& plan, const Level& level, std::span<const TypeOverride> overrides) {
+std::uint64_t folder_bytes_of(const Model& model, const LevelPlan& plan, const Level& level, bool packs) {
   if (model.checkpoint->format == CheckpointFormat::kGguf) return plan.bytes;
-  if (packs_as_folder(model, level, overrides))
+  if (packs)
     if (const auto bytes = distill::predict_packed_bytes(model, {.kind = distill::StageKind::kQuantize, .level = std::string(level.id)})) return *bytes;
   return plan.bytes + distill::folder_text_bytes(model, model.checkpoint->config_json);
 }
 
 // The file's size as the exporter will write it, given the tensors' types.
-std::uint64_t file_bytes_of(const Model& model, const LevelPlan& plan, const Level& level, std::span<const TypeOverride> overrides,
-                            const ExportImportance* note) {
+std::uint64_t file_bytes_of(const Model& model, const LevelPlan& plan, const Level& level, bool packs, const ExportImportance* note) {
   const bool gguf = level.gguf_file_type != kNoGgufFileType;
   ExportRequest request;
   request.file_type = gguf ? level.gguf_file_type : 0;
@@ -143,7 +142,7 @@ std::uint64_t file_bytes_of(const Model& model, const LevelPlan& plan, const Lev
     counted += bytes_of(model.graph.weights[static_cast<std::size_t>(tensor.weight)].shape, type);
   }
   const auto predicted = predict_gguf_bytes(model, request);
-  return predicted.ok() ? *predicted - counted + plan.bytes : folder_bytes_of(model, plan, level, overrides);
+  return predicted.ok() ? *predicted - counted + plan.bytes : folder_bytes_of(model, plan, level, packs);
 }
 
 }  // namespace
@@ -167,13 +166,13 @@ Result<LevelPlan> plan_level(const Model& model, std::string_view level_id, bool
   }
   RETORT_TRY(auto compiled, compile_overrides(overrides));
   const Planner planner(model, *level, has_importance, std::move(compiled));
-  const bool folder = packs_as_folder(model, *level, overrides);
+  const bool packs = packs_as_folder(model, *level, overrides);
   LevelPlan plan;
   std::uint64_t elements = 0;
   for (std::size_t i = 0; i < model.graph.weights.size(); ++i) {
     const WeightSpec& spec = model.graph.weights[i];
     Choice choice = planner.choose(i);
-    if (folder && spec.shape.size() == 2 && !folder_packs_int8(model.graph, static_cast<WeightId>(i))) choice.type = choice.wanted = TensorType::kF16;
+    if (packs && spec.shape.size() == 2 && !folder_packs_int8(model.graph, static_cast<WeightId>(i))) choice.type = choice.wanted = TensorType::kF16;
     TensorPlan tensor{static_cast<WeightId>(i), spec.name, choice.type, std::nullopt, bytes_of(spec.shape, choice.type)};
     if (choice.type != choice.wanted) tensor.wanted = choice.wanted;
     plan.bytes += tensor.bytes;
@@ -183,7 +182,7 @@ Result<LevelPlan> plan_level(const Model& model, std::string_view level_id, bool
   plan.bits_per_weight = elements == 0 ? 0 : 8.0 * static_cast<double>(plan.bytes) / static_cast<double>(elements);
 
   static const ExportImportance kUsual{.file = "importance.gguf", .dataset = "calibration.txt"};
-  plan.file_bytes = file_bytes_of(model, plan, *level, overrides, has_importance ? (note != nullptr ? note : &kUsual) : nullptr);
+  plan.file_bytes = file_bytes_of(model, plan, *level, packs, has_importance ? (note != nullptr ? note : &kUsual) : nullptr);
   return plan;
 }
 

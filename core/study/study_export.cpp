@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/base/folders.h"
 #include "core/export/folder_export.h"
 #include "core/study/study_impl.h"
 
