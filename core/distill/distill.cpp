@@ -172,7 +172,7 @@ class Chain {
     bench_.objective.reset();   // its room first
     const std::vector<Teacher> teachers = recipe_.loss.needs_teacher() ? bench_.teachers.list() : std::vector<Teacher>();
     RETORT_TRY(bench_.objective, Objective::make(bench_.student, bench_.student_parameters, teachers, report_.stands_for, recipe_.loss,
-                                                 recipe_.training.recompute, *bench_.pool, bench_.teachers.rows()));
+                                                 recipe_.training, *bench_.pool, bench_.teachers.rows()));
     if (recipe_.on_policy.share > 0) {
       const TextSide side = bench_.readers.teachers.empty() ? TextSide{} : bench_.readers.teachers.front();
       bench_.policy = std::make_unique<PolicySampler>(bench_.student, bench_.student_parameters, bench_.packed ? &*bench_.packed : nullptr,

@@ -21,6 +21,7 @@ constexpr std::array<std::string_view, 5> kStages = {"distill", "qat", "quantize
 constexpr double kRepairRate = 1e-3;   // factors and norms lie about 1, so they bear more than weights
 constexpr double kProbeRate = 1e-3;    // of a head that begins at random
 constexpr std::array<std::string_view, 2> kMixings = {"weights", "agreement"};
+constexpr std::array<std::string_view, 2> kComputes = {"f32", "bf16"};
 constexpr std::array<std::string_view, 3> kDecays = {"constant", "linear", "cosine"};
 
 Error bad(std::string place, std::string expected, std::string found) {
@@ -358,6 +359,9 @@ const std::vector<Key>& keys() {
       number("training", "validate_every", [](R& r) -> auto& { return r.training.validate_every; }, 0, kMany),
       number("training", "patience", [](R& r) -> auto& { return r.training.patience; }, 0, kMany),
       number("training", "checkpoint_every", [](R& r) -> auto& { return r.training.checkpoint_every; }, 1, kMany),
+      // f32 goes unsaid: recipes from before it could be chosen keep their digests.
+      text("training", "compute", [](const R& r) { return r.training.compute == kernels::MatmulPrecision::kF32 ? std::string_view() : kComputes[1]; },
+           [](R& r, const std::string& v) { r.training.compute = v == kComputes[1] ? kernels::MatmulPrecision::kBf16 : kernels::MatmulPrecision::kF32; }, kComputes),
       flag("training", "recompute", [](R& r) -> auto& { return r.training.recompute; }),
   };
   return list;

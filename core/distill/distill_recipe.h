@@ -11,6 +11,7 @@
 #include "core/distill/losses.h"
 #include "core/distill/parameters.h"
 #include "core/distill/schedule.h"
+#include "kernels/api/matmul.h"
 
 namespace retort::distill {
 
@@ -57,6 +58,7 @@ struct TrainingPlan {
   std::int64_t patience = 0;                 // validations without improvement before stopping; 0: never
   std::int64_t checkpoint_every = 200;       // steps; what kill -9 can cost
   bool recompute = false;                    // activations made again in the backward pass: less memory, more time
+  kernels::MatmulPrecision compute = kernels::MatmulPrecision::kF32;   // of products; masters, sums and all else are f32
 };
 
 struct DataPlan {

@@ -19,9 +19,9 @@ Result<void> LmHead::make_room(bool teacher) {
   return {};
 }
 
-void LmHead::compute(const HeadSide& side, std::int64_t first, std::int64_t rows, float* out) {
+void LmHead::compute(const HeadSide& side, const kernels::MatmulKernel& kernel, std::int64_t first, std::int64_t rows, float* out) {
   const std::int64_t width = side.weight->shape[1];
-  kernels::matmul(pool_, *kernels::matmul_kernel(),
+  kernels::matmul(pool_, kernel,
                   {.transpose_b = true, .m = rows, .n = classes_, .k = width, .a = side.hidden.data() + first * width,
                    .a_stride = width, .b = side.weight->data, .b_stride = width, .c = out, .c_stride = classes_},
                   matmul_scratch_.as<float>());
@@ -31,13 +31,13 @@ void LmHead::compute(const HeadSide& side, std::int64_t first, std::int64_t rows
 
 Result<std::span<const float>> LmHead::logits(const HeadSide& side, std::int64_t first, std::int64_t rows) {
   RETORT_CHECK(make_room(false));
-  compute(side, first, rows, logits_.as<float>());
+  compute(side, *kernels::matmul_kernel({}, compute_), first, rows, logits_.as<float>());
   return std::span<const float>(logits_.as<float>(), static_cast<std::size_t>(rows * classes_));
 }
 
 Result<LogitLoss> LmHead::run(const HeadRequest& request, double scale, const JobContext& job) {
   RETORT_CHECK(make_room(request.teacher.has_value()));
-  const auto& kernel = *kernels::matmul_kernel();
+  const auto& kernel = *kernels::matmul_kernel({}, compute_);
   const std::int64_t rows = static_cast<std::int64_t>(request.labels.size()), width = request.student.weight->shape[1];
   const auto n = static_cast<std::size_t>(classes_);
   double count = 0;
@@ -54,10 +54,10 @@ Result<LogitLoss> LmHead::run(const HeadRequest& request, double scale, const Jo
     // Prompts have long stretches of rows that count nowhere.
     const auto labels = request.labels.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(tile));
     if (std::all_of(labels.begin(), labels.end(), [](std::int64_t label) { return label == kIgnoredLabel; })) continue;
-    compute(request.student, first, tile, logits);
+    compute(request.student, kernel, first, tile, logits);
     const float* theirs = nullptr;
     if (request.teacher) {
-      compute(*request.teacher, first, tile, teacher_logits_.as<float>());
+      compute(*request.teacher, *kernels::matmul_kernel(), first, tile, teacher_logits_.as<float>());
       theirs = teacher_logits_.as<float>();
     } else if (request.teacher_tile) {
       RETORT_TRY(const std::span<const float> given, request.teacher_tile(first, tile));

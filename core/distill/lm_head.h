@@ -38,7 +38,9 @@ class LmHead {
  public:
   static constexpr std::int64_t kRows = 192;      // of one tile
 
-  LmHead(std::int64_t classes, kernels::ThreadPool& pool) : classes_(classes), pool_(pool) {}
+  // `compute`: of the student's products. A teacher is f32.
+  LmHead(std::int64_t classes, kernels::ThreadPool& pool, kernels::MatmulPrecision compute = kernels::MatmulPrecision::kF32)
+      : classes_(classes), pool_(pool), compute_(compute) {}
 
   // The mean over rows that count (by their weights); gradients are of that mean times `scale`.
   // Errors: kOutOfMemory, kCanceled, kNonFinite when the loss is NaN or infinite.
@@ -48,10 +50,11 @@ class LmHead {
 
  private:
   Result<void> make_room(bool teacher);
-  void compute(const HeadSide& side, std::int64_t first, std::int64_t rows, float* out);
+  void compute(const HeadSide& side, const kernels::MatmulKernel& kernel, std::int64_t first, std::int64_t rows, float* out);
 
   std::int64_t classes_;
   kernels::ThreadPool& pool_;
+  kernels::MatmulPrecision compute_;
   AlignedBuffer logits_, teacher_logits_, gradient_, scratch_, matmul_scratch_;
 };
 

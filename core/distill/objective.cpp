@@ -97,20 +97,20 @@ void BatchLoss::add_counts(const BatchLoss& other) {
 }
 
 Result<std::unique_ptr<Objective>> Objective::make(const Model& student, Parameters& student_parameters, std::span<const Teacher> teachers,
-                                                   std::span<const std::int64_t> kept, const LossMix& mix, bool recompute,
+                                                   std::span<const std::int64_t> kept, const LossMix& mix, const TrainingPlan& training,
                                                    kernels::ThreadPool& pool, AnswerCache* rows) {
   const HeadKind head = student.graph.head;
   if (head != HeadKind::kNextToken && head != HeadKind::kSequenceLabels)
     return Error{.code = ErrorCode::kUnsupported, .place = student.config.architecture, .expected = "a language model or a text classifier",
                  .found = "another head"};
-  std::unique_ptr<Objective> out(new Objective(student, student_parameters, mix, pool));
+  std::unique_ptr<Objective> out(new Objective(student, student_parameters, mix, training.compute, pool));
   out->classifies_ = head == HeadKind::kSequenceLabels;
   RETORT_TRY(const ValueId answer, answer_of(student, out->classifies_));
   out->my_outputs_.push_back(answer);
   if (mix.needs_teacher() && !teachers.empty()) RETORT_CHECK(out->plan_teachers(teachers, kept, rows));
   RETORT_TRY(out->session_, TrainSession::make(student.graph, student.config, student_parameters,
                                                {.outputs = out->my_outputs_, .trainable = {}, .backward = true,
-                                                .padding = padding_token(*student.checkpoint), .recompute = recompute}, pool));
+                                                .padding = padding_token(*student.checkpoint), .recompute = training.recompute, .compute = training.compute}, pool));
   if (const Node* node = head_of(student.graph, out->session_->plan())) {
     out->head_weight_ = &student_parameters[static_cast<std::size_t>(node->weight)];
     if (node->bias != kNoWeight) out->head_bias_ = &student_parameters[static_cast<std::size_t>(node->bias)];

@@ -39,10 +39,10 @@ struct BatchLoss : AnswerCounts {
 class Objective {
  public:
   // The models must outlive the objective; without teachers the mix needs none, or the data has their answers. `rows`: where
-  // a decoder's answers are kept. Errors: kUnsupported (a model that answers neither for tokens nor for sequences; a feature
+  // a decoder's answers are kept; `training`: whether activations are made again, and what products are computed in. Errors: kUnsupported (a model that answers neither for tokens nor for sequences; a feature
   // that the models lack), kConflict (different vocabularies or classes).
   static Result<std::unique_ptr<Objective>> make(const Model& student, Parameters& student_parameters, std::span<const Teacher> teachers,
-                                                 std::span<const std::int64_t> kept, const LossMix& mix, bool recompute,
+                                                 std::span<const std::int64_t> kept, const LossMix& mix, const TrainingPlan& training,
                                                  kernels::ThreadPool& pool, AnswerCache* rows = nullptr);
 
   bool classifies() const noexcept { return classifies_; }
@@ -64,8 +64,8 @@ class Objective {
     std::size_t projection = SIZE_MAX;   // number of the parameter that makes the student's width the teacher's; SIZE_MAX: none
   };
 
-  Objective(const Model& student, Parameters& parameters, const LossMix& mix, kernels::ThreadPool& pool)
-      : student_(student), parameters_(parameters), mix_(mix), pool_(pool), head_(student.graph.outputs(), pool) {}
+  Objective(const Model& student, Parameters& parameters, const LossMix& mix, kernels::MatmulPrecision compute, kernels::ThreadPool& pool)
+      : student_(student), parameters_(parameters), mix_(mix), pool_(pool), head_(student.graph.outputs(), pool, compute) {}
   Result<void> plan_features(const Model& teacher, std::span<const std::int64_t> kept);
   Result<Feature> layer_feature(Kind kind, const Model& teacher, std::int32_t mine, std::int32_t theirs);
   Result<LogitLoss> token_loss(const Batch& batch, std::span<const TrainingExample* const> examples, bool train, double scale,

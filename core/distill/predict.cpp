@@ -175,7 +175,7 @@ class Predictor {
     const bool asks = recipe_.loss.needs_teacher(), cached = asks && labelled_ && !recipe_.loss.features();
     const Work mine = work_of(student_.graph, lengths_.tokens), theirs = work_of(teacher_.graph, lengths_.tokens);
     RETORT_TRY(const TrainPlan teacher_plan, plan_of(teacher_.graph, false, false));
-    const double forward = (mine.linear + mine.attention + mine.head) / rates_.matmul;
+    const double forward = (mine.linear + mine.attention + mine.head) / training_rates(threads_, recipe_.training.compute).matmul;
     const double teacher = ((theirs.linear + theirs.attention + theirs.head) / rates_.matmul + row_values(teacher_.graph, teacher_plan) / rates_.elements);
     const double again = recipe_.training.recompute ? 4 : 3;   // forward, its gradients of inputs and of weights
     const double pass = tokens * (again * forward + row_values(student_.graph, plan) / rates_.elements);

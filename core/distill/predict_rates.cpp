@@ -45,8 +45,8 @@ std::vector<float> some_values(std::size_t count) {
 
 constexpr std::int64_t kRows = 128, kWidth = 384;
 
-double matmul_rate(ThreadPool& pool) {
-  const kernels::MatmulKernel* const kernel = kernels::matmul_kernel();
+double matmul_rate(ThreadPool& pool, kernels::MatmulPrecision compute) {
+  const kernels::MatmulKernel* const kernel = kernels::matmul_kernel({}, compute);
   if (!kernel) return 1e9;
   const auto scratch = AlignedBuffer::allocate(static_cast<std::size_t>(pool.threads()) * kernels::kMatmulScratch * sizeof(float), "work space");
   if (!scratch.ok()) return 1e9;
@@ -112,11 +112,11 @@ PackedSample packed_sample(TensorType type, std::int64_t rows, ThreadPool& pool)
 
 }  // namespace
 
-TrainingRates training_rates(int threads) {
-  return remembered(std::tuple(0, threads), [&] {
+TrainingRates training_rates(int threads, kernels::MatmulPrecision compute) {
+  return remembered(std::tuple(0, static_cast<int>(compute), threads), [&] {
     ThreadPool pool(threads);
     const auto workers = static_cast<double>(pool.threads());
-    return TrainingRates{matmul_rate(pool), workers * element_rate(), workers * optimizer_rate()};
+    return TrainingRates{matmul_rate(pool, compute), workers * element_rate(), workers * optimizer_rate()};
   });
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/model/graph.h"
+#include "kernels/api/matmul.h"
 
 namespace retort::distill {
 
@@ -45,6 +46,7 @@ struct TrainPlanOptions {
   bool backward = true;               // false: the forward pass only
   std::int32_t padding = -1;          // a token whose embedding isn't trained by looking it up; see padding_token()
   bool recompute = false;             // keep only what goes from layer to layer
+  kernels::MatmulPrecision compute = kernels::MatmulPrecision::kF32;   // of products; all else is f32
 };
 
 struct TrainPlan {

@@ -10,13 +10,14 @@ namespace retort::distill {
 
 Result<std::unique_ptr<TrainSession>> TrainSession::make(const Graph& graph, const ModelConfig& config, Parameters& parameters,
                                                          TrainPlanOptions options, kernels::ThreadPool& pool) {
-  if (!kernels::ops() || !kernels::train_ops() || !kernels::matmul_kernel())
+  const kernels::MatmulKernel* const kernel = kernels::matmul_kernel({}, options.compute);
+  if (!kernels::ops() || !kernels::train_ops() || !kernel)
     return Error{.code = ErrorCode::kUnsupported, .place = "RETORT_KERNEL", .expected = "kernels that this processor has",
                  .found = std::string(kernels::forced_by_environment())};
   if (options.trainable.empty())
     for (std::size_t id = 0; id < graph.weights.size(); ++id) options.trainable.push_back(parameters[id].trainable);
   RETORT_TRY(TrainPlan plan, make_train_plan(graph, options));
-  std::unique_ptr<TrainSession> session(new TrainSession(graph, config, parameters, std::move(plan), pool));
+  std::unique_ptr<TrainSession> session(new TrainSession(graph, config, parameters, std::move(plan), *kernel, pool));
   session->run_.padding = options.padding;
   session->run_.rounded = &session->rounded_;
   RETORT_TRY(session->matmul_scratch_,

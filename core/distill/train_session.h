@@ -32,9 +32,10 @@ class TrainSession {
   std::uint64_t work_bytes() const noexcept { return arena_.size() + scratch_.size() + matmul_scratch_.size(); }
 
  private:
-  TrainSession(const Graph& graph, const ModelConfig& config, Parameters& parameters, TrainPlan plan, kernels::ThreadPool& pool)
+  TrainSession(const Graph& graph, const ModelConfig& config, Parameters& parameters, TrainPlan plan, const kernels::MatmulKernel& kernel,
+               kernels::ThreadPool& pool)
       : plan_(std::move(plan)),
-        run_{graph, config, plan_, parameters, pool, *kernels::ops(), *kernels::train_ops(), *kernels::matmul_kernel()} {}
+        run_{graph, config, plan_, parameters, pool, *kernels::ops(), *kernels::train_ops(), kernel} {}
   Result<void> check(const Batch& batch) const;
   Result<void> make_room(const Batch& batch);
   Result<void> execute(std::size_t from, std::size_t to, const JobContext& job);

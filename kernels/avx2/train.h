@@ -18,5 +18,6 @@ void activate_backward(Activation f, const float* x, const float* dy, float* dx,
 void adamw(const AdamWStep& step, const float* gradient, float* weight, float* first, float* second, std::size_t n);
 double sum_squares(const float* x, std::size_t n);
 void matmul(const MatmulTile& tile);
+void matmul_bf16(const MatmulTile& tile);
 
 }  // namespace retort::kernels::avx2

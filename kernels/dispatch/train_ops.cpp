@@ -34,9 +34,12 @@ constexpr Level kLevels[] = {
 };
 
 constexpr MatmulKernel kMatmuls[] = {
-    {"onednn", Isa::kBaseline, &onednn::matmul, &onednn::why_no_f32},
-    {"avx2", Isa::kAvx2, &avx2::matmul},
-    {"reference", Isa::kBaseline, &reference::matmul},
+    {"onednn", Isa::kBaseline, MatmulPrecision::kF32, &onednn::matmul, &onednn::why_no_f32},
+    {"avx2", Isa::kAvx2, MatmulPrecision::kF32, &avx2::matmul},
+    {"reference", Isa::kBaseline, MatmulPrecision::kF32, &reference::matmul},
+    {"onednn", Isa::kBaseline, MatmulPrecision::kBf16, &onednn::matmul_bf16, &onednn::why_no_bf16},
+    {"avx2", Isa::kAvx2, MatmulPrecision::kBf16, &avx2::matmul_bf16},
+    {"reference", Isa::kBaseline, MatmulPrecision::kBf16, &reference::matmul_bf16},
 };
 
 // A tile of the output: big enough that packing its operands costs little, small enough for many threads.
@@ -51,11 +54,11 @@ const TrainOps* train_ops(std::string_view forced) noexcept {
   return nullptr;
 }
 
-const MatmulKernel* matmul_kernel(std::string_view forced) noexcept {
+const MatmulKernel* matmul_kernel(std::string_view forced, MatmulPrecision precision) noexcept {
   std::string_view wanted = forced.empty() ? forced_by_environment() : forced;
   if (wanted == "avx512") wanted = "avx2";
   for (const MatmulKernel& kernel : kMatmuls) {
-    if (!supported(kernel.needs) || (kernel.why_not != nullptr && *kernel.why_not() != '\0')) continue;
+    if (kernel.precision != precision || !supported(kernel.needs) || (kernel.why_not != nullptr && *kernel.why_not() != '\0')) continue;
     if (wanted.empty() || wanted == kernel.name) return &kernel;
   }
   return nullptr;

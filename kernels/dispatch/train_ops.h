@@ -25,7 +25,7 @@ const TrainOps* train_ops(std::string_view forced = {}) noexcept;
 
 // forced: "", "onednn", "avx2", "reference". A level without a matmul of its own takes the best below it; nullptr when
 // none can run.
-const MatmulKernel* matmul_kernel(std::string_view forced = {}) noexcept;
+const MatmulKernel* matmul_kernel(std::string_view forced = {}, MatmulPrecision precision = MatmulPrecision::kF32) noexcept;
 
 // The whole product, cut into tiles that depend on the shape only. `scratch`: kMatmulScratch floats for each worker.
 void matmul(ThreadPool& pool, const MatmulKernel& kernel, const MatmulTile& whole, float* scratch) noexcept;

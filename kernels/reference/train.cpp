@@ -144,18 +144,26 @@ double sum_squares(const float* x, std::size_t n) {
   return sum;
 }
 
-void matmul(const MatmulTile& t) {
+namespace {
+
+template <class Operand>
+void multiply(const MatmulTile& t) {
   for (std::int64_t i = 0; i < t.m; ++i) {
     for (std::int64_t j = 0; j < t.n; ++j) {
       double sum = t.accumulate ? static_cast<double>(t.c[i * t.c_stride + j]) : 0.0;
       for (std::int64_t p = 0; p < t.k; ++p) {
-        const float a = t.transpose_a ? t.a[p * t.a_stride + i] : t.a[i * t.a_stride + p];
-        const float b = t.transpose_b ? t.b[j * t.b_stride + p] : t.b[p * t.b_stride + j];
+        const float a = Operand::of(t.transpose_a ? t.a[p * t.a_stride + i] : t.a[i * t.a_stride + p]);
+        const float b = Operand::of(t.transpose_b ? t.b[j * t.b_stride + p] : t.b[p * t.b_stride + j]);
         sum += static_cast<double>(a) * static_cast<double>(b);
       }
       t.c[i * t.c_stride + j] = static_cast<float>(sum);
     }
   }
 }
+
+}  // namespace
+
+void matmul(const MatmulTile& tile) { multiply<AsItIs>(tile); }
+void matmul_bf16(const MatmulTile& tile) { multiply<RoundedToBf16>(tile); }
 
 }  // namespace retort::kernels::reference

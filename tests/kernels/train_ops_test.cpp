@@ -8,6 +8,7 @@
 
 #include "kernels/dispatch/ops.h"
 #include "kernels/dispatch/train_ops.h"
+#include "kernels/onednn/matmul.h"
 
 using namespace retort::kernels;
 
@@ -173,21 +174,32 @@ class TrainOpsTest : public QObject {
     }
   }
 
-  // Every kernel, every orientation, odd sizes, rows apart; a sum of k products of f32 is good to about k units of 2^-24.
+  void products_data() {
+    QTest::addColumn<int>("precision");
+    QTest::newRow("f32") << static_cast<int>(MatmulPrecision::kF32);
+    QTest::newRow("bf16") << static_cast<int>(MatmulPrecision::kBf16);
+  }
+
+  // Every kernel, every orientation, odd sizes, rows apart; a sum of k products in f32 is good to about k units of 2^-24.
+  // oneDNN's bf16 is tried without asking whether the processor has instructions for it.
   void products() {
+    QFETCH(const int, precision);
+    const auto as = static_cast<MatmulPrecision>(precision);
+    const MatmulKernel plain_onednn{"onednn", Isa::kBaseline, MatmulPrecision::kBf16, &onednn::matmul_bf16};
+    const bool has_onednn = *onednn::why_no_f32() == '\0';
     const struct { std::int64_t m, n, k; } sizes[] = {{1, 1, 1}, {7, 17, 3}, {130, 33, 300}, {64, 16, 256}, {245, 390, 19}, {5, 800, 600}};
     ThreadPool pool(2), alone(1);
     std::vector<float> scratch(2 * kMatmulScratch + 16);
     float* const room = scratch.data() + (64 - reinterpret_cast<std::uintptr_t>(scratch.data()) % 64) / 4 % 16;
-    const MatmulKernel* reference = matmul_kernel("reference");
+    const MatmulKernel* reference = matmul_kernel("reference", as);
     for (const auto& [m, n, k] : sizes) {
       for (int way = 0; way < 8; ++way) {
         const bool ta = way & 1, tb = way & 2, add = way & 4;
-        const std::int64_t as = (ta ? m : k) + 3, bs = (tb ? k : n) + 1, cs = n + 2;
-        const auto a = random_floats(static_cast<std::size_t>((ta ? k : m) * as), 12), b = random_floats(static_cast<std::size_t>((tb ? n : k) * bs), 13);
+        const std::int64_t a_stride = (ta ? m : k) + 3, bs = (tb ? k : n) + 1, cs = n + 2;
+        const auto a = random_floats(static_cast<std::size_t>((ta ? k : m) * a_stride), 12), b = random_floats(static_cast<std::size_t>((tb ? n : k) * bs), 13);
         const auto c = random_floats(static_cast<std::size_t>(m * cs), 14);
         auto expected = c;
-        const MatmulTile whole{ta, tb, m, n, k, a.data(), as, b.data(), bs, nullptr, cs, add, nullptr};
+        const MatmulTile whole{ta, tb, m, n, k, a.data(), a_stride, b.data(), bs, nullptr, cs, add, nullptr};
         const auto run = [&](const MatmulKernel& kernel, ThreadPool& on, std::vector<float>& out) {
           MatmulTile tile = whole;
           tile.c = out.data();
@@ -195,7 +207,8 @@ class TrainOpsTest : public QObject {
         };
         run(*reference, pool, expected);
         for (const char* name : {"onednn", "avx2"}) {
-          const MatmulKernel* kernel = matmul_kernel(name);
+          const MatmulKernel* kernel = matmul_kernel(name, as);
+          if (kernel == nullptr && as == MatmulPrecision::kBf16 && has_onednn && name == std::string_view("onednn")) kernel = &plain_onednn;
           if (kernel == nullptr) continue;
           auto found = c, single = c;
           run(*kernel, pool, found);
@@ -203,6 +216,21 @@ class TrainOpsTest : public QObject {
           QVERIFY2(largest(found, expected) < 1e-6 * static_cast<double>(k + 8), name);
           QVERIFY2(found == single, "the same on any number of threads");
         }
+      }
+    }
+  }
+
+  // Both operands are rounded, and nothing else: of (1 + 2^-9)·1 the half unit of the last place is lost, of (1 + 2^-7)·(1 + 2^-7) nothing.
+  void bf16_rounds_both_operands_once() {
+    std::vector<float> room(kMatmulScratch + 16);
+    for (const char* name : {"reference", "avx2"}) {
+      const MatmulKernel* kernel = matmul_kernel(name, MatmulPrecision::kBf16);
+      if (kernel == nullptr) continue;
+      for (const auto& [a, b, product] : {std::tuple(1.001953125f, 1.0f, 1.0f), std::tuple(1.0f, 1.001953125f, 1.0f),
+                                          std::tuple(1.0078125f, 1.0078125f, 1.01568603515625f), std::tuple(1.01171875f, 1.0f, 1.015625f)}) {
+        float c = 0;
+        kernel->run({.m = 1, .n = 1, .k = 1, .a = &a, .a_stride = 1, .b = &b, .b_stride = 1, .c = &c, .c_stride = 1, .scratch = room.data()});
+        QCOMPARE(c, product);
       }
     }
   }

@@ -141,6 +141,9 @@ std::vector<DistillParameter> trainingRows() {
       with("training.beta1", tr("Beta 1"), {}, 0, 0.999999, [](Recipe& r) -> auto& { return r.training.optimizer.beta1; }, tr("Memory of AdamW's mean")),
       with("training.beta2", tr("Beta 2"), {}, 0, 0.999999, [](Recipe& r) -> auto& { return r.training.optimizer.beta2; }, tr("Memory of AdamW's spread")),
       with("training.epsilon", tr("Epsilon"), {}, 1e-30, 1, [](Recipe& r) -> auto& { return r.training.optimizer.epsilon; }, tr("Keeps AdamW's division away from 0")),
+      choice(Group::Training, at("training.compute"), tr("Products"), {at("f32"), at("bf16")}, tr("bf16: faster where the processor has it; masters stay f32"),
+             [](const Recipe& r) { return r.training.compute == kernels::MatmulPrecision::kBf16 ? at("bf16") : at("f32"); },
+             [](Recipe& r, const QString& value) { r.training.compute = value == at("bf16") ? kernels::MatmulPrecision::kBf16 : kernels::MatmulPrecision::kF32; }),
       flag(Group::Training, at("training.recompute"), tr("Recompute activations"), [](Recipe& r) -> bool& { return r.training.recompute; }, tr("Less memory for about a third more time")),
       with("training.seed", tr("Seed"), {}, 0, 9e15, [](Recipe& r) -> auto& { return r.training.seed; }, tr("The same seed gives the same student")),
   };

@@ -72,6 +72,18 @@ class DistillTest : public QObject {
              qPrintable(QString("%1 to %2").arg(whole.outcome.before->divergence).arg(whole.outcome.after->divergence)));
     QVERIFY(!std::filesystem::exists(path("whole.training")));
 
+    // Products of bf16 learn as much, of masters that stay f32: they end between the values that bf16 has.
+    DistillRecipe rounded = recipe;
+    rounded.training.compute = kernels::MatmulPrecision::kBf16;
+    const DistillReport bf16 = must(distill::distill(rounded, path("bf16"), 2, {}));
+    QVERIFY(bf16.outcome.after->divergence < 0.8 * bf16.outcome.before->divergence);
+    QVERIFY(bf16.outcome.after->divergence != whole.outcome.after->divergence);
+    const Model learned = must(open_model(path("bf16")));
+    kernels::ThreadPool pool(1);
+    const Parameters masters = must(Parameters::from_model(learned, false, pool));
+    const auto between = [](float x) { return kernels::RoundedToBf16::of(x) != x; };
+    for (const Parameter& p : masters) QVERIFY2(std::any_of(p.data, p.data + p.elements, between), p.name.c_str());
+
     // Stopped in the middle, twice, on another number of threads: the same bytes.
     for (const std::int64_t at : {5, 13}) {
       JobContext job;
@@ -134,7 +146,7 @@ class DistillTest : public QObject {
     LossMix mix = recipe.loss;
     mix.logits = {.cross_entropy = 0, .forward_kl = 0.001, .temperature = 1};
     const std::size_t graphs = mine.size();
-    auto objective = must(Objective::make(student, mine, teachers, kept, mix, false, pool));
+    auto objective = must(Objective::make(student, mine, teachers, kept, mix, {}, pool));
     QCOMPARE(mine.size(), graphs + kept.size());
     must(mine.make_gradients());
     const TrainingExample example{.ids = {3, 9, 4, 20, 7, 12}};

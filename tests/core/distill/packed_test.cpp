@@ -111,7 +111,7 @@ class PackedTest : public QObject {
     Parameters mine = must(Parameters::from_model(back, false, pool)), theirs = must(Parameters::from_model(teacher, true, pool));
     const std::vector<std::int64_t> kept = {0, 1};
     const distill::Teacher teachers[] = {{.model = &teacher, .parameters = &theirs}};
-    auto objective = must(Objective::make(back, mine, teachers, kept, recipe.loss, false, pool));
+    auto objective = must(Objective::make(back, mine, teachers, kept, recipe.loss, {}, pool));
     const TrainingData data = must(read_text(recipe.data, recipe.training.seed, {.student = text_side(teacher)}, back.graph.outputs(), {}));
     const BatchLoss loss = must(validate(*objective, data.validation, 8, {}));
     QVERIFY(report.stages.back().after);

@@ -68,7 +68,7 @@ class PredictTest : public QObject {
     kernels::ThreadPool pool(1);
     Parameters mine = must(Parameters::from_model(student, false, pool)), theirs = must(Parameters::from_model(teacher, false, pool));
     const distill::Teacher teachers[] = {{.model = &teacher, .parameters = &theirs}};
-    auto objective = must(Objective::make(student, mine, teachers, kept, recipe.loss, false, pool));
+    auto objective = must(Objective::make(student, mine, teachers, kept, recipe.loss, {}, pool));
     must(mine.make_gradients());
     TrainingExample example{.ids = std::vector<TokenId>(static_cast<std::size_t>(recipe.data.context), 3)};
     const std::vector<const TrainingExample*> batch(static_cast<std::size_t>(recipe.training.batch), &example);

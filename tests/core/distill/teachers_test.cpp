@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "core/base/folders.h"
 #include "core/distill/distill.h"
 #include "kernels/dispatch/train_ops.h"
 #include "letter_model.h"
@@ -195,7 +196,7 @@ class TeachersTest : public QObject {
     for (const TrainingExample& example : examples) batch.push_back(&example);
     const distill::Teacher teachers[] = {{.model = &model, .parameters = &theirs}};
     const auto run = [&] {
-      auto objective = must(Objective::make(model, mine, teachers, kept, mix, false, pool));
+      auto objective = must(Objective::make(model, mine, teachers, kept, mix, {}, pool));
       return must(objective->run(batch, false, 1, {}));
     };
     const auto labelled = [&](std::int64_t label) {

@@ -24,21 +24,21 @@ struct Trained {
   std::unique_ptr<LmHead> head;
   Parameter* head_weight = nullptr;
 
-  static Trained of(Model model, int threads, bool recompute = false) {
+  static Trained of(Model model, int threads, bool recompute = false, kernels::MatmulPrecision compute = kernels::MatmulPrecision::kF32) {
     Trained t;
     t.model = std::move(model);
     t.pool = std::make_unique<kernels::ThreadPool>(threads);
     t.parameters = must(Parameters::from_model(t.model, false, *t.pool));
     must(t.parameters.make_gradients());
-    t.session = make_session(t, recompute);
-    t.head = std::make_unique<LmHead>(t.model.config.vocabulary, *t.pool);
+    t.session = make_session(t, recompute, compute);
+    t.head = std::make_unique<LmHead>(t.model.config.vocabulary, *t.pool, compute);
     const auto node = t.session->plan().head;
     t.head_weight = &t.parameters[static_cast<std::size_t>(t.model.graph.nodes[static_cast<std::size_t>(node)].weight)];
     return t;
   }
-  static std::unique_ptr<TrainSession> make_session(Trained& t, bool recompute) {
+  static std::unique_ptr<TrainSession> make_session(Trained& t, bool recompute, kernels::MatmulPrecision compute) {
     return must(TrainSession::make(t.model.graph, t.model.config, t.parameters,
-                                   {.outputs = {t.model.graph.hidden}, .trainable = {}, .backward = true, .padding = padding_token(*t.model.checkpoint), .recompute = recompute}, *t.pool));
+                                   {.outputs = {t.model.graph.hidden}, .trainable = {}, .backward = true, .padding = padding_token(*t.model.checkpoint), .recompute = recompute, .compute = compute}, *t.pool));
   }
 
   // The mean loss of a batch and, with `backward`, all gradients.
@@ -64,10 +64,10 @@ tiny::Spec spec_of(std::int64_t layers, bool tied = false) {
   return {.tied = tied, .hidden = 32, .layers = layers, .head_dim = 8, .feed_forward = 48};
 }
 
-Trained tiny_model(const tiny::Spec& spec, int threads, bool recompute = false) {
+Trained tiny_model(const tiny::Spec& spec, int threads, bool recompute = false, kernels::MatmulPrecision compute = kernels::MatmulPrecision::kF32) {
   auto owner = tiny::make(spec);
   Model model = must(bind_model(owner));
-  return Trained::of(std::move(model), threads, recompute);
+  return Trained::of(std::move(model), threads, recompute, compute);
 }
 
 // Three sequences of different lengths; the last of each predicts nothing.
@@ -103,6 +103,27 @@ class TrainSessionTest : public QObject {
   Q_OBJECT
 
  private slots:
+  // Rounding an operand moves it by at most 2^-9 of itself: gradients move by some thousandths, and not by nothing.
+  void bf16_gradients_are_those_of_f32_but_for_rounding() {
+    for (const bool tied : {false, true}) {
+      Trained exact = tiny_model(spec_of(2, tied), 2), rounded = tiny_model(spec_of(2, tied), 2, false, kernels::MatmulPrecision::kBf16);
+      std::vector<std::int64_t> labels;
+      const Batch batch = small_batch(labels);
+      const double expected = exact.loss(batch, labels, true), found = rounded.loss(batch, labels, true);
+      QVERIFY(near(expected, found, 5e-3 * expected, "loss"));
+      const auto mine = all_gradients(exact.parameters), theirs = all_gradients(rounded.parameters);
+      for (std::size_t id = 0; id < mine.size(); ++id) {
+        double difference = 0, length = 0;
+        for (std::size_t i = 0; i < mine[id].size(); ++i) {
+          difference += std::pow(static_cast<double>(mine[id][i]) - static_cast<double>(theirs[id][i]), 2);
+          length += std::pow(static_cast<double>(mine[id][i]), 2);
+        }
+        const double share = std::sqrt(difference / length);
+        QVERIFY2(share > 1e-4 && share < 3e-2, qPrintable(QString("%1: %2").arg(exact.parameters[id].name.c_str()).arg(share)));
+      }
+    }
+  }
+
   // The loss along a random direction in all parameters at once, and along single weights of every tensor.
   void finite_differences() {
     for (const bool tied : {false, true}) {
@@ -174,7 +195,7 @@ class TrainSessionTest : public QObject {
   void frozen_weights_get_no_gradient() {
     Trained t = tiny_model(spec_of(2), 1);
     for (Parameter& p : t.parameters) p.trainable = p.name.starts_with("blk.1.");
-    t.session = Trained::make_session(t, false);
+    t.session = Trained::make_session(t, false, kernels::MatmulPrecision::kF32);
     std::vector<std::int64_t> labels;
     const Batch batch = small_batch(labels);
     Trained whole = tiny_model(spec_of(2), 1);
