@@ -6,6 +6,7 @@
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
+#include "app/cli/distill_propose.h"
 #include "app/cli/list.h"
 #include "core/base/files.h"
 #include "core/distill/distill.h"
@@ -20,7 +21,9 @@ struct DistillArguments {
   std::int64_t layers = 0, steps = 0, context = 0, max_tokens = 0, batch = 0;
   double epochs = 0, rate = 0, temperature = 0;
   std::int64_t seed = -1;
-  bool predict = false;
+  bool predict = false, propose = false;
+  distill::StudentTarget target;
+  double most_milliseconds = 0;
 };
 
 // The recipe file, or the defaults, with what the options say instead.
@@ -226,7 +229,7 @@ Result<void> predict(const DistillArguments& options, const distill::DistillReci
   if (options.common.json) {
     const nlohmann::ordered_json out = {
         {"parameters", p.parameters}, {"teacher_parameters", teacher.parameters()}, {"bytes", p.bytes}, {"memory_bytes", p.memory},
-        {"prefill_tokens_per_second", p.tokens_per_second}, {"seconds_per_step", p.seconds_per_step}, {"training_seconds", p.training_seconds},
+        {"prefill_tokens_per_second", p.tokens_per_second}, {"latency_seconds", p.latency_seconds}, {"seconds_per_step", p.seconds_per_step}, {"training_seconds", p.training_seconds},
         {"training_memory_bytes", p.training_memory}};
     fmt::print("{}\n", out.dump(2));
     return {};
@@ -241,6 +244,12 @@ Result<void> run(const DistillArguments& options, Context& context) {
   const auto start = std::chrono::steady_clock::now();
   RETORT_TRY(const distill::DistillRecipe recipe, recipe_of(options));
   if (options.predict) return predict(options, recipe);
+  if (options.propose) {
+    RETORT_TRY(const Model teacher, open_model(recipe.student.model.empty() ? recipe.teacher : recipe.student.model));
+    distill::StudentTarget target = options.target;
+    target.latency_seconds = options.most_milliseconds / 1e3;
+    return propose(teacher, recipe, target, options.common.threads, options.common.json);
+  }
   if (options.output.empty()) return Error{.code = ErrorCode::kBadArgument, .place = "-o", .expected = "a folder or a .gguf file", .found = "none"};
   show_progress(context);
   auto report = distill::distill(recipe, options.output, options.common.threads, context.job);
@@ -273,6 +282,10 @@ void add_distill(CLI::App& app, Context& context) {
   command->add_option("--seed", options->seed, "Of the order and the split")->check(CLI::NonNegativeNumber);
   command->add_option("-o,--output", options->output, "Folder to write; a .gguf file for a teacher in GGUF");
   command->add_flag("--predict", options->predict, "Only say what the student would be and cost");
+  command->add_flag("--propose", options->propose, "Only say which students fit the --max- options, on this machine's processor");
+  command->add_option("--max-bytes", options->target.bytes, "With --propose: of the file or folder, as 20MB")->transform(CLI::AsSizeValue(true));
+  command->add_option("--max-memory", options->target.memory, "With --propose: of inference, as 60MB")->transform(CLI::AsSizeValue(true));
+  command->add_option("--max-ms", options->most_milliseconds, "With --propose: milliseconds of a text (classifiers) or a token")->check(CLI::PositiveNumber);
   command->add_option("--threads", options->common.threads, "Threads; 0 takes all cores")->check(CLI::Range(0, 1024));
   add_json(*command, options->common);
   command->callback([options, &context] { finish(context, run(*options, context)); });

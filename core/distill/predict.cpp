@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <fstream>
+#include <set>
 
 #include "core/distill/predict_rates.h"
 #include "core/distill/train_plan.h"
@@ -121,16 +122,23 @@ class Predictor {
     return {};
   }
 
-  // The type that most weights are computed with.
-  Result<TensorType> main_type(std::uint64_t& weight_bytes) const {
+  // What inference computes with: the type of most weights, the bytes of all, and of those that linears read.
+  struct Weights {
+    TensorType type = TensorType::kF32;
+    std::uint64_t bytes = 0, read = 0;
+  };
+  Result<Weights> weights() const {
     const TrainStage* const stage = packing_stage(recipe_);
     std::map<WeightId, WeightForm> forms;
     if (stage) {
       RETORT_TRY(const auto list, weight_forms(student_, *stage, stage->importance));
       for (const WeightForm& form : list) forms[form.id] = form;
     }
+    std::set<WeightId> multiplied;
+    for (const Node& node : student_.graph.nodes)
+      if (node.op == Op::kLinear) multiplied.insert(node.weight);
+    Weights out;
     std::map<TensorType, std::uint64_t> elements;
-    weight_bytes = 0;
     for (std::size_t id = 0; id < student_.weights.size(); ++id) {
       const auto& shape = student_.graph.weights[id].shape;
       std::uint64_t count = 1;
@@ -139,28 +147,34 @@ class Predictor {
       const bool grid = form != forms.end() && form->second.grid;
       TensorType type = form != forms.end() ? form->second.type : written_student_type(recipe_.type, student_.weights[id].type, shape.size());
       if (grid) type = TensorType::kF32;   // decoded by rectangles and multiplied in f32
-      weight_bytes += grid ? grid_bytes(shape[0], shape[1], *form->second.grid, form->second.group)
-                           : count / kernels::traits(type).block_size * kernels::traits(type).block_bytes;
+      const std::uint64_t bytes = grid ? grid_bytes(shape[0], shape[1], *form->second.grid, form->second.group)
+                                       : count / kernels::traits(type).block_size * kernels::traits(type).block_bytes;
+      out.bytes += bytes;
+      if (multiplied.contains(static_cast<WeightId>(id))) out.read += bytes;
       if (shape.size() == 2) elements[type] += count;
     }
     const auto most = std::max_element(elements.begin(), elements.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
-    return most == elements.end() ? TensorType::kF32 : most->first;
+    if (most != elements.end()) out.type = most->first;
+    return out;
   }
 
   Result<void> inference() {
-    std::uint64_t weights = 0;
-    RETORT_TRY(const TensorType type, main_type(weights));
+    RETORT_TRY(const Weights held, weights());
     const bool causal = student_.graph.causal;
     RunOptions run;
     run.context = student_.config.context > 0 ? std::min(kInferenceContext, student_.config.context) : kInferenceContext;
     run.batch = std::min(run.batch, run.context);
     RETORT_TRY(const auto backend, make_backend("cpu", threads_));
     const MemoryByPart parts = backend->predict_memory(student_, run);
-    out_.memory = weights + parts.kv_cache + parts.work_space;
+    out_.memory = held.bytes + parts.kv_cache + parts.work_space;
     // A vocabulary's head runs for the last token of a prompt only.
     const Work work = work_of(student_.graph, static_cast<double>(causal ? run.context : std::min<std::int64_t>(run.context, 64)));
-    const double values = row_values(student_.graph, inference_plan());
-    out_.tokens_per_second = 1 / (work.linear / linear_rate(type, threads_) + work.attention / rates_.matmul + values / rates_.elements);
+    const double values = row_values(student_.graph, inference_plan()), rate = linear_rate(held.type, threads_);
+    out_.tokens_per_second = 1 / (work.linear / rate + work.attention / rates_.matmul + values / rates_.elements);
+    // A text of a classifier is one pass over its tokens; a token of a language model reads every weight once, its head's too.
+    const Work one = work_of(student_.graph, lengths_.tokens);
+    if (causal) out_.latency_seconds = static_cast<double>(held.read) / read_rate(threads_) + (one.linear + one.head) / rate;
+    else out_.latency_seconds = std::min(lengths_.tokens, 64.0) * (one.linear / rate + one.attention / rates_.matmul + values / rates_.elements);
     return {};
   }
 

@@ -11,6 +11,7 @@ struct StudentPrediction {
   std::uint64_t bytes = 0;          // of everything that is written. With trim_vocabulary, and as far as the tokenizer goes, an estimate
   std::uint64_t memory = 0;         // of inference at 512 positions: weights, cache, work space
   double tokens_per_second = 0;     // of a prompt (prefill)
+  double latency_seconds = 0;       // of one text of a classifier (as long as the data's, at most 64 tokens), of one token of a language model
   double seconds_per_step = 0;      // of the first stage that trains
   double training_seconds = 0;      // of all stages; validation and writing are not counted
   std::uint64_t training_memory = 0;   // parameters, gradients, moments, activations of the largest batch, the teacher

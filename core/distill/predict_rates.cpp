@@ -138,6 +138,17 @@ double linear_rate(TensorType type, int threads) {
   });
 }
 
+double read_rate(int threads) {
+  return remembered(std::tuple(4, threads), [&] {
+    ThreadPool pool(threads);
+    constexpr std::size_t kTile = 1u << 20, kTiles = 32;   // 128 MB: beyond the caches
+    const std::vector<float> data(kTile * kTiles, 1.0f);
+    std::vector<float> sums(kTiles);
+    const double seconds = seconds_of(3, [&] { pool.parallel_for(kTiles, [&](std::size_t i, int) { sums[i] = kernels::sum_floats(data.data() + i * kTile, kTile); }); });
+    return static_cast<double>(data.size() * sizeof(float)) / seconds;
+  });
+}
+
 double packing_rate(TensorType type, int threads) {
   return remembered(std::tuple(2, static_cast<int>(type), threads), [&] {
     ThreadPool pool(threads);

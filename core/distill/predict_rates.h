@@ -16,6 +16,8 @@ struct TrainingRates {
 TrainingRates training_rates(int threads, kernels::MatmulPrecision compute = kernels::MatmulPrecision::kF32);
 // Operations per second of a linear over many rows, as inference runs it (q8 activations for packed types).
 double linear_rate(kernels::TensorType type, int threads);
+// Bytes per second that are read from memory, once each.
+double read_rate(int threads);
 // Weights per second that are packed into this type, or into the grid.
 double packing_rate(kernels::TensorType type, int threads);
 double packing_rate(const Grid& grid, int threads);

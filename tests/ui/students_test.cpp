@@ -24,6 +24,7 @@
 #include "ui/models/training_curve.h"
 #include "ui/pages/compare/compare_page.h"
 #include "ui/pages/recipes/distill_card.h"
+#include "ui/pages/recipes/proposal_bar.h"
 #include "ui/pages/recipes/recipe_editor.h"
 #include "ui/pages/recipes/recipes_page.h"
 #include "ui/pages/recipes/stage_list.h"
@@ -468,6 +469,51 @@ class StudentsTest : public QObject {
     QCOMPARE(tabs->tabText(tabs->currentIndex()), QStringLiteral("Stages"));
   }
 
+  // A limit is asked of core as it stands in the line; what is proposed stands below, and a click hands it on.
+  void studentsAreProposedForALimit() {
+    CoreApi api = test::syntheticApi(std::make_shared<test::SyntheticStudy>(test::classifierSnapshot()));
+    distill::StudentTarget asked;
+    api.proposeStudents = [&asked](const Model&, const distill::DistillRecipe&, const distill::StudentTarget& target, int, std::size_t) -> Result<std::vector<distill::StudentProposal>> {
+      asked = target;
+      if (target.bytes < 1'000'000) return std::vector<distill::StudentProposal>{};
+      distill::StudentProposal proposal{.student = {.layers = 3}, .stages = {{.kind = distill::StageKind::kQuantize, .level = "INT8"}}, .type = "source"};
+      proposal.prediction.bytes = 7'000'000;
+      return std::vector{proposal};
+    };
+    StudyService study(api);
+    ProposalBar bar(study);
+    auto* line = bar.findChild<QLineEdit*>();
+    auto* button = bar.findChild<QPushButton*>();
+    const auto says = [&](const QString& text) {
+      for (const QLabel* label : bar.findChildren<QLabel*>())
+        if (label->text().contains(text)) return true;
+      return false;
+    };
+    line->setText(QStringLiteral("20"));
+    button->click();
+    QVERIFY(says(QStringLiteral("isn't read yet")));
+    auto loaded = std::make_shared<LoadedModel>();
+    loaded->model = std::make_shared<Model>();
+    bar.setSource(loaded, {});
+    for (const char* wrong : {"", "-3", "many"}) {
+      line->setText(QLatin1String(wrong));
+      button->click();
+      QVERIFY(says(QStringLiteral("above 0")));
+    }
+    line->setText(QStringLiteral("7,5"));
+    button->click();
+    QTRY_COMPARE(bar.findChildren<QPushButton*>().size(), 2);
+    QCOMPARE(asked.bytes, std::uint64_t{7'500'000});
+    QSignalSpy chosen(&bar, &ProposalBar::chosen);
+    QPushButton* row = bar.findChildren<QPushButton*>().back();
+    QVERIFY2(row->text().startsWith(QStringLiteral("3 layers, INT8")), qPrintable(row->text()));
+    row->click();
+    QCOMPARE(chosen.count(), 1);
+    line->setText(QStringLiteral("0.5"));
+    button->click();
+    QTRY_VERIFY(says(QStringLiteral("Nothing fits")));
+  }
+
   // The whole window on a study of a real classifier; with RETORT_PICTURES its pages are saved there, to be looked at.
   void theWindowShowsAStudent() {
     const QString shared = qEnvironmentVariable("RETORT_SHARED");
@@ -483,6 +529,7 @@ class StudentsTest : public QObject {
     api.openModel = real.openModel;
     api.planLevel = real.planLevel;
     api.predictStudent = real.predictStudent;
+    api.proposeStudents = real.proposeStudents;
     StudyService study(api);
     ModelService model(api);
     MainWindow window(study, model);
@@ -497,6 +544,12 @@ class StudentsTest : public QObject {
     QTRY_COMPARE(blocks->rows().size(), std::size_t(4));
     auto* figures = window.findChild<FigureTiles*>();
     QTRY_COMPARE_WITH_TIMEOUT(figures->tiles().size(), std::size_t(4), 5000);
+    auto* bar = window.findChild<ProposalBar*>();
+    bar->findChild<QLineEdit*>()->setText(QStringLiteral("8"));
+    bar->findChild<QPushButton*>()->click();
+    QTRY_VERIFY_WITH_TIMEOUT(bar->findChildren<QPushButton*>().size() > 2, 20000);
+    bar->findChildren<QPushButton*>()[1]->click();
+    QTRY_VERIFY_WITH_TIMEOUT(figures->tiles().size() == 4 && figures->tiles()[1].figure.unit == QStringLiteral("MB") && figures->tiles()[1].figure.value.toDouble() <= 8, 5000);
     const QString folder = qEnvironmentVariable("RETORT_PICTURES");
     const std::pair<const char*, std::vector<const char*>> shots[] = {{"recipes", {"", "teachers", "loss", "training", "data", "stages", "json"}}, {"run", {""}}, {"compare", {"table", "stages", "stairs", "slices", "flips", "difficulty"}}, {"try", {""}}, {"export", {""}}, {"data", {""}}};
     for (const auto mode : {Theme::Mode::Light, Theme::Mode::Dark}) {

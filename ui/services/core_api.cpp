@@ -26,6 +26,7 @@ CoreApi coreApi() {
   api.presetRecipes = &preset_recipes;
   api.studentPresets = &student_presets;
   api.predictStudent = &distill::predict_student;
+  api.proposeStudents = &distill::propose_students;
   api.describeHardware = &describe_hardware;
   api.listDevices = [] { return ask_for_devices(worker_program(), {}); };
   api.measureLimits = &measure_limits;

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "core/distill/predict.h"
+#include "core/distill/propose.h"
 #include "core/evaluate/data_set.h"
 #include "core/measure/device_list.h"
 #include "core/measure/hardware.h"
@@ -47,6 +47,7 @@ struct CoreApi {
   std::function<std::vector<Preset>(const SourceInfo&, const std::vector<DataInfo>&)> studentPresets;
   // Size, speed, memory and training time of a student, by arithmetic: no weight is touched.
   std::function<Result<distill::StudentPrediction>(const Model& teacher, const distill::DistillRecipe&, int threads)> predictStudent;
+  std::function<Result<std::vector<distill::StudentProposal>>(const Model& teacher, const distill::DistillRecipe&, const distill::StudentTarget&, int threads, std::size_t most)> proposeStudents;
 
   std::function<Hardware()> describeHardware;
   // GPUs, asked of the worker: no driver is ever loaded into the window.

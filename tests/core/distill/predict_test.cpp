@@ -7,7 +7,7 @@
 
 #include "core/base/files.h"
 #include "core/distill/distill.h"
-#include "core/distill/predict.h"
+#include "core/distill/propose.h"
 #include "letter_model.h"
 
 using namespace retort;
@@ -96,6 +96,32 @@ class PredictTest : public QObject {
     narrow.student.feed_forward = 64;
     const StudentPrediction now = must(predict_student(teacher, narrow, 1)), whole = must(predict_student(teacher, recipe_of(""), 1));
     QVERIFY(now.bytes < whole.bytes && now.tokens_per_second > whole.tokens_per_second);
+  }
+
+  // What is proposed meets the target, one layer more wouldn't, nothing is proposed that another exceeds, and it can be made.
+  void proposals_fit_and_fill_the_target() {
+    const Model teacher = must(open_model(path("teacher")));
+    DistillRecipe recipe = recipe_of("");
+    const StudentPrediction whole = must(predict_student(teacher, recipe, 1));
+    QCOMPARE(propose_students(teacher, recipe, {}, 1).error().code, ErrorCode::kBadArgument);
+    QVERIFY(must(propose_students(teacher, recipe, {.bytes = 100}, 1)).empty());
+    for (const StudentTarget target : {StudentTarget{.bytes = whole.bytes / 3}, StudentTarget{.bytes = whole.bytes / 6}, StudentTarget{.memory = whole.memory * 7 / 10},
+                                       StudentTarget{.latency_seconds = whole.latency_seconds / 2}, StudentTarget{.bytes = whole.bytes}}) {
+      const auto proposals = must(propose_students(teacher, recipe, target, 1));
+      QVERIFY(!proposals.empty() && proposals.size() <= 6);
+      std::int64_t before = INT64_MAX;
+      for (const StudentProposal& proposal : proposals) {
+        QVERIFY(target.met_by(proposal.prediction) && proposal.layer_parameters <= before);
+        before = proposal.layer_parameters;
+        recipe.student = proposal.student;
+        recipe.stages = proposal.stages;
+        recipe.type = proposal.type;
+        must(check_recipe(recipe));
+        QCOMPARE(must(predict_student(teacher, recipe, 1)).bytes, proposal.prediction.bytes);
+        if (++recipe.student.layers > teacher.config.layers) continue;
+        QVERIFY2(!target.met_by(must(predict_student(teacher, recipe, 1))), proposal.text().c_str());
+      }
+    }
   }
 
   // The designer asks for one with every change of a block: 5 ms are its share. Printed, not judged.

@@ -13,6 +13,7 @@
 #include "core/quantize/levels.h"
 #include "ui/format.h"
 #include "ui/pages/recipes/parameter_table.h"
+#include "ui/pages/recipes/proposal_bar.h"
 #include "ui/pages/recipes/stage_list.h"
 #include "ui/widgets/basics.h"
 #include "ui/widgets/block_strips.h"
@@ -88,6 +89,15 @@ QWidget* DistillCard::buildStudent() {
   m_teacherLine = makeLabel({}, Tone::Normal, Theme::Size::Small);
   m_teacherLine->setMinimumWidth(60);
   column->addWidget(m_teacherLine);
+  m_proposals = new ProposalBar(m_study);
+  column->addWidget(m_proposals);
+  connect(m_proposals, &ProposalBar::chosen, this, [this](const distill::StudentProposal& proposal) {
+    DistillRecipe recipe = m_recipe;
+    recipe.student = proposal.student;
+    recipe.stages = proposal.stages;
+    recipe.type = proposal.type;
+    take(recipe);
+  });
   m_blocks = new BlockStrips(tr("Student designer"));
   column->addWidget(m_blocks);
   auto* box = new QFrame;
@@ -203,6 +213,7 @@ void DistillCard::refreshTeacher() {
   setTone(m_teacherLine, model.failure() && !m_teacher ? Tone::Bad : Tone::Normal);
   m_teacherLine->setToolTip(m_teacherLine->text());
   m_blocks->setRows(m_teacher ? blockRows(*m_teacher, m_recipe.student, m_rows) : std::vector<BlockRow>{});
+  m_proposals->setSource(loaded, m_recipe);
   m_later->start();
 }
 
@@ -241,7 +252,7 @@ void DistillCard::showPrediction(const Result<distill::StudentPrediction>& predi
   std::vector<FigureTile> tiles;
   tiles.push_back({tr("Parameters"), countQuantity(static_cast<double>(p.parameters)), m_teacher ? tr("%1 of %2").arg(partOf(static_cast<double>(p.parameters), static_cast<double>(m_teacher->parameters)), countQuantity(static_cast<double>(m_teacher->parameters)).text()) : QString(), tr("Of the student, before any training"), Tone::Normal});
   tiles.push_back({tr("File"), bytesQuantity(p.bytes), tr("memory %1").arg(bytesQuantity(p.memory).text()), tr("Bytes after the last stage; memory of a run at the study's context"), Tone::Normal});
-  tiles.push_back({tr("Speed"), rateQuantity(p.tokens_per_second, tr("tok")), tr("reading text"), tr("Of inference on this machine, from its measured rates"), Tone::Normal});
+  tiles.push_back({tr("Speed"), rateQuantity(p.tokens_per_second, tr("tok")), tr("an answer %1").arg(secondsQuantity(p.latency_seconds).text()), tr("Of inference on this machine, from its measured rates: reading text; an answer is one text of a classifier, one token of a language model"), Tone::Normal});
   tiles.push_back({tr("Training"), secondsQuantity(p.training_seconds), tr("memory %1").arg(bytesQuantity(p.training_memory).text()), tr("%1 a step on this machine").arg(secondsQuantity(p.seconds_per_step).text()) + (m_recipe.teachers.empty() ? QString() : tr("; further teachers come on top")), Tone::Normal});
   m_figures->setTiles(std::move(tiles));
 }

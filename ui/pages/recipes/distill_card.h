@@ -22,6 +22,7 @@ namespace retort::ui {
 class BlockStrips;
 class FigureTiles;
 class ParameterTable;
+class ProposalBar;
 class StageList;
 
 class DistillCard : public QWidget {
@@ -61,6 +62,7 @@ class DistillCard : public QWidget {
   QTabBar* m_tabs;
   QStackedWidget* m_pages;
   QLabel *m_teacherLine, *m_note;
+  ProposalBar* m_proposals;
   BlockStrips* m_blocks;
   FigureTiles* m_figures;
   std::vector<ParameterTable*> m_tables;    // by tab; null until it is looked at
