@@ -4,6 +4,7 @@
 #include <chrono>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "app/cli/distill_propose.h"
@@ -22,8 +23,7 @@ struct DistillArguments {
   double epochs = 0, rate = 0, temperature = 0;
   std::int64_t seed = -1;
   bool predict = false, propose = false;
-  distill::StudentTarget target;
-  double most_milliseconds = 0;
+  double most_bytes = 0, most_memory = 0, most_milliseconds = 0;   // of a proposed student
 };
 
 // The recipe file, or the defaults, with what the options say instead.
@@ -246,8 +246,8 @@ Result<void> run(const DistillArguments& options, Context& context) {
   if (options.predict) return predict(options, recipe);
   if (options.propose) {
     RETORT_TRY(const Model teacher, open_model(recipe.student.model.empty() ? recipe.teacher : recipe.student.model));
-    distill::StudentTarget target = options.target;
-    target.latency_seconds = options.most_milliseconds / 1e3;
+    const distill::StudentTarget target{.bytes = static_cast<std::uint64_t>(options.most_bytes), .memory = static_cast<std::uint64_t>(options.most_memory),
+                                        .latency_seconds = options.most_milliseconds / 1e3};
     return propose(teacher, recipe, target, options.common.threads, options.common.json);
   }
   if (options.output.empty()) return Error{.code = ErrorCode::kBadArgument, .place = "-o", .expected = "a folder or a .gguf file", .found = "none"};
@@ -282,9 +282,10 @@ void add_distill(CLI::App& app, Context& context) {
   command->add_option("--seed", options->seed, "Of the order and the split")->check(CLI::NonNegativeNumber);
   command->add_option("-o,--output", options->output, "Folder to write; a .gguf file for a teacher in GGUF");
   command->add_flag("--predict", options->predict, "Only say what the student would be and cost");
+  const CLI::AsNumberWithUnit sizes(std::map<std::string, double>{{"kB", 1e3}, {"MB", 1e6}, {"GB", 1e9}}, CLI::AsNumberWithUnit::CASE_INSENSITIVE);
   command->add_flag("--propose", options->propose, "Only say which students fit the --max- options, on this machine's processor");
-  command->add_option("--max-bytes", options->target.bytes, "With --propose: of the file or folder, as 20MB")->transform(CLI::AsSizeValue(true));
-  command->add_option("--max-memory", options->target.memory, "With --propose: of inference, as 60MB")->transform(CLI::AsSizeValue(true));
+  command->add_option("--max-bytes", options->most_bytes, "With --propose: of the file or folder, as 4.5MB")->transform(sizes)->check(CLI::Range(1.0, 1e15));
+  command->add_option("--max-memory", options->most_memory, "With --propose: of inference, as 60MB")->transform(sizes)->check(CLI::Range(1.0, 1e15));
   command->add_option("--max-ms", options->most_milliseconds, "With --propose: milliseconds of a text (classifiers) or a token")->check(CLI::PositiveNumber);
   command->add_option("--threads", options->common.threads, "Threads; 0 takes all cores")->check(CLI::Range(0, 1024));
   add_json(*command, options->common);

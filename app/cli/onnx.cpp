@@ -85,10 +85,10 @@ Result<void> inspect_onnx(const std::string& path, bool as_json, bool tensors) {
 Result<void> forward_onnx(const std::string& path, const std::string& input, const std::string& output, int repeat, const CommonOptions& options,
                           Context& context) {
   RETORT_TRY(const auto file, open_onnx(path));
-  RETORT_TRY(const auto session, Session::make(file, {.backend = options.backend, .threads = options.threads}));
+  RETORT_TRY(const auto session, onnx::Session::make(file, {.backend = options.backend, .threads = options.threads}));
   RETORT_TRY(const std::shared_ptr<const Checkpoint> given, open_safetensors(input));
-  RETORT_TRY(const Session::Values inputs, read_values(*session, *given));
-  Session::Values outputs;
+  RETORT_TRY(const onnx::Session::Values inputs, read_values(*session, *given));
+  onnx::Session::Values outputs;
   std::vector<double> seconds;
   for (int i = 0; i < repeat; ++i) {
     const auto start = std::chrono::steady_clock::now();

@@ -61,7 +61,7 @@ Result<void> quantize_onnx(const OnnxQuantizeOptions& options, Context& context)
   RETORT_TRY(const auto file, open_onnx(options.model));
   out.bytes_before = file->files.front()->bytes().size();
   const SessionOptions session_options{.backend = options.common.backend, .threads = options.common.threads};
-  RETORT_TRY(const auto before, Session::make(file, session_options));
+  RETORT_TRY(const auto before, onnx::Session::make(file, session_options));
   RETORT_TRY(const auto sets, read_value_sets(*before, options.calibration));
   show_progress(context);
   RETORT_TRY(Int8Plan plan, plan_int8(*before, sets, {*method, options.most_error, options.most_f32}, context.job));
