@@ -476,7 +476,7 @@ class StudentsTest : public QObject {
     api.proposeStudents = [&asked](const Model&, const distill::DistillRecipe&, const distill::StudentTarget& target, int, std::size_t) -> Result<std::vector<distill::StudentProposal>> {
       asked = target;
       if (target.bytes < 1'000'000) return std::vector<distill::StudentProposal>{};
-      distill::StudentProposal proposal{.student = {.layers = 3}, .stages = {{.kind = distill::StageKind::kQuantize, .level = "INT8"}}, .type = "source"};
+      distill::StudentProposal proposal{.student = {.layers = 3}, .stages = {{.kind = distill::StageKind::kQuantize, .level = "INT8"}}, .type = "source", .prediction = {}};
       proposal.prediction.bytes = 7'000'000;
       return std::vector{proposal};
     };
