@@ -44,9 +44,12 @@ ProposalBar::ProposalBar(StudyService& study, QWidget* parent) : QWidget(parent)
   m_unit->setAccessibleName(tr("What is limited"));
   for (const LimitUnit& unit : kLimitUnits) m_unit->addItem(tr(unit.title));
   m_unit->setToolTip(tr("Of this machine's processor. An answer: one text of a classifier, one token of a language model"));
-  QPushButton* propose = makeButton(tr("Propose students"));
+  m_unit->setSizeAdjustPolicy(QComboBox::AdjustToMinimumContentsLengthWithIcon);
+  m_unit->setMinimumContentsLength(10);
+  QPushButton* propose = makeButton(tr("Propose"));
+  propose->setToolTip(tr("Students that fit, before anything is trained"));
   m_says = makeLabel({}, Tone::Muted, Theme::Size::Small);
-  m_says->setMinimumWidth(40);
+  m_says->setMinimumWidth(20);
   line->addWidget(title);
   line->addWidget(m_most);
   line->addWidget(m_unit);
@@ -102,17 +105,19 @@ void ProposalBar::ask() {
 
 QString ProposalBar::rowText(const distill::StudentProposal& proposal) const {
   const distill::StudentPrediction& p = proposal.prediction;
-  return tr("%1 · %2 · memory %3 · %4").arg(toQString(proposal.text()), bytesQuantity(p.bytes).text(), bytesQuantity(p.memory).text(), secondsQuantity(p.latency_seconds).text());
+  return tr("%1 · %2 · %3").arg(toQString(proposal.text()), bytesQuantity(p.bytes).text(), secondsQuantity(p.latency_seconds).text());
 }
 
 void ProposalBar::showProposals(const std::vector<distill::StudentProposal>& proposals) {
   clearLayout(m_rows);
   m_list->setVisible(!proposals.empty());
-  say(proposals.empty() ? tr("Nothing fits: even one layer in 4 bits is more") : tr("Predicted; the first keeps most of the layers"));
+  say(proposals.empty() ? tr("Nothing fits: even one layer in 4 bits is more") : tr("predicted"));
   for (const distill::StudentProposal& proposal : proposals) {
     QPushButton* row = makeButton(rowText(proposal));
     row->setProperty("compact", true);
-    row->setToolTip(tr("Take this student and its stages into the recipe"));
+    row->setProperty("alignLeft", true);
+    row->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Fixed);   // a long one is cut instead of pushing its neighbours aside
+    row->setToolTip(tr("%1 · memory %2\nTakes this student and its stages into the recipe").arg(row->text(), bytesQuantity(proposal.prediction.memory).text()));
     connect(row, &QPushButton::clicked, this, [this, proposal] { emit chosen(proposal); });
     m_rows->addWidget(row);
   }

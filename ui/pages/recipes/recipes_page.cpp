@@ -76,6 +76,7 @@ QWidget* RecipesPage::buildPresets() {
   m_presetTable = new TableView(tr("Presets"));
   m_presetTable->setModel(m_presets);
   m_presetTable->setWidths({0, 72, 58, 72, 50});
+  m_presetTable->setMinimumWidth(294);   // the editor beside it may not take the room of the presets' names
   m_presetTable->verticalHeader()->setDefaultSectionSize(kRowHeight - 3);
   m_presetTable->verticalHeader()->setMinimumSectionSize(kRowHeight - 3);
   m_presetTable->setColumnHidden(PresetModel::Memory, true);   // the Model page has it per level, beside what fits

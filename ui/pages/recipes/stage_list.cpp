@@ -65,9 +65,9 @@ void StageList::setStages(const std::vector<TrainStage>& stages, bool newHead) {
 QLineEdit* StageList::makeNumber(const QString& name, const QString& unit, double value, std::size_t index, bool whole, const std::function<void(TrainStage&, double)>& set) {
   auto* line = new QLineEdit;
   line->setAccessibleName(tr("%1 of stage %2").arg(name).arg(index + 1));
-  line->setPlaceholderText(tr("recipe's %1").arg(unit));
+  line->setPlaceholderText(unit);
   line->setToolTip(tr("%1 of this stage; empty: as the recipe says").arg(name));
-  line->setFixedWidth(104);
+  line->setFixedWidth(68);
   if (value > 0) line->setText(QString::number(value, 'g', 8));
   connect(line, &QLineEdit::editingFinished, this, [this, line, index, whole, set, name] {
     if (m_filling || index >= m_stages.size()) return;
@@ -99,7 +99,7 @@ QWidget* StageList::makeCard(std::size_t index) {
     card.level = new QComboBox;
     card.level->setAccessibleName(tr("Level of stage %1").arg(index + 1));
     card.level->setSizeAdjustPolicy(QComboBox::AdjustToMinimumContentsLengthWithIcon);
-    card.level->setMinimumContentsLength(12);
+    card.level->setMinimumContentsLength(6);
     for (const auto& [name, id] : m_levels)
       if (id != QStringLiteral("F16")) card.level->addItem(name, id);
     connect(card.level, &QComboBox::currentIndexChanged, this, &StageList::takeCards);
@@ -109,7 +109,7 @@ QWidget* StageList::makeCard(std::size_t index) {
     if (!packs(stage.kind)) row->addStretch(1);
     card.steps = makeNumber(tr("Steps"), tr("steps"), static_cast<double>(stage.steps), index, true, [](TrainStage& s, double v) { s.steps = static_cast<std::int64_t>(v); });
     card.rate = makeNumber(tr("Learning rate"), tr("rate"), stage.rate, index, false, [](TrainStage& s, double v) { s.rate = v; });
-    if (stage.kind == StageKind::kRepair) card.rate->setPlaceholderText(tr("rate 0.001"));
+    if (stage.kind == StageKind::kRepair) card.rate->setPlaceholderText(tr("0.001"));
     row->addWidget(card.steps);
     row->addWidget(card.rate);
   }
