@@ -142,6 +142,9 @@ Result<void> read_stage_key(const std::string& place, const std::string& name, c
   } else if (name == "activations") {
     if (value != "INT8" && value != "f32") return bad(place, "INT8 or f32", found);
     stage.activations = value == "INT8";
+  } else if (name == "per_tensor") {
+    if (!value.is_boolean()) return bad(place, "true or false", found);
+    stage.per_tensor = value.get<bool>();
   } else if (name == "learned_scales") {
     if (!value.is_boolean()) return bad(place, "true or false", found);
     stage.learned_scales = value.get<bool>();
@@ -164,7 +167,7 @@ Result<void> read_stage_key(const std::string& place, const std::string& name, c
     if (!in(1e-12, 10)) return bad(place, "a number above 0, at most 10", found);
     stage.rate = value.get<double>();
   } else {
-    return bad(place, "one of kind, level, importance, group, embedding_bits, learned_scales, activations, new_codes, steps, epochs, rate", "an unknown key");
+    return bad(place, "one of kind, level, importance, group, per_tensor, embedding_bits, learned_scales, activations, new_codes, steps, epochs, rate", "an unknown key");
   }
   return {};
 }
@@ -190,6 +193,7 @@ Key stage_list() {
       if (!stage.level.empty()) item["level"] = stage.level;
       if (stage.importance) item["importance"] = true;
       if (stage.group >= 0) item["group"] = stage.group;
+      if (stage.per_tensor) item["per_tensor"] = true;
       if (stage.embedding_bits > 0) item["embedding_bits"] = stage.embedding_bits;
       if (stage.activations) item["activations"] = "INT8";
       if (stage.learned_scales) item["learned_scales"] = true;
@@ -208,6 +212,8 @@ Key stage_list() {
 Result<void> check_grid_keys(const std::string& place, const TrainStage& stage) {
   const Grid* const grid = find_grid(stage.level);
   if (stage.group >= 0 && !(grid && grid->any_group)) return bad(place + ".group", "a level of integers (INT2 … INT8)", stage.level.empty() ? "none" : stage.level);
+  if (stage.per_tensor && (!(grid && grid->any_group) || stage.group > 0 || stage.learned_scales))
+    return bad(place + ".per_tensor", "a level of integers (INT2 … INT8) without a group and without learned scales", stage.level.empty() ? "none" : stage.level);
   if (stage.embedding_bits > 0 && (!grid || !integer_grid(static_cast<int>(stage.embedding_bits))))
     return bad(place + ".embedding_bits", "2, 3, 4, 5, 6 or 8, with a level that is written as a folder", std::to_string(stage.embedding_bits));
   if (stage.embedding_bits > 0 && !grid->any_group)
@@ -246,6 +252,8 @@ Result<void> check_stages(const std::vector<TrainStage>& stages) {
     if (stage.new_codes > 0 && (stage.kind != StageKind::kRepair || (packed && !find_level(packed_as)) || packed_as == "INT8"))
       return bad(place + ".new_codes", "repair after a level of GGUF", std::string(stage_name(stage.kind)) + (packed_as.empty() ? "" : " after " + packed_as));
     if (stage.kind == StageKind::kRepair && (!packed || repaired)) return bad(place + ".kind", "one repair, after qat or quantize", repaired ? "a second" : "one before");
+    if (stage.kind == StageKind::kRepair && i > 0 && stages[i - 1].per_tensor)
+      return bad(place + ".kind", "no repair after per_tensor: it gives each row a scale of its own", "one");
     packed = packed || packs;
     if (packs) packed_as = stage.level;
     repaired = repaired || stage.kind == StageKind::kRepair;

@@ -96,6 +96,7 @@ struct TrainStage {
   std::int64_t group = -1;                   // of a grid of integers: weights under one scale; 0: a row; -1: the grid's own
   std::int64_t embedding_bits = 0;           // of levels for folders: tables that are looked up as integers too; 0: F16
   bool activations = false;                  // of qat and repair with INT8: what packed linears read is rounded to 8 bits too
+  bool per_tensor = false;                   // of levels of integers: one scale for a whole matrix
   bool learned_scales = false;               // of qat with a grid: scales train beside the weights
   std::int64_t new_codes = 0;                // of repair: codes are chosen anew first, by so many tokens of the text; 0: they stay
   std::int64_t steps = 0;                    // instead of the recipe's; 0: those

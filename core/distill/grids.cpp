@@ -45,23 +45,6 @@ float nearest_integer(const Grid& grid, float x) noexcept {
   return (x + kShift) - kShift;
 }
 
-double squared_error(const Grid& grid, const float* weights, std::int64_t count, float scale) noexcept {
-  const float inverse = 1 / scale;
-  float sum = 0;   // of a group: some hundred small numbers
-  if (is_integer(grid)) {
-    for (std::int64_t i = 0; i < count; ++i) {
-      const float error = weights[i] - scale * nearest_integer(grid, weights[i] * inverse);
-      sum += error * error;
-    }
-  } else {
-    for (std::int64_t i = 0; i < count; ++i) {
-      const float error = weights[i] - scale * grid.values[nearest_code(grid, weights[i] * inverse)];
-      sum += error * error;
-    }
-  }
-  return static_cast<double>(sum);
-}
-
 }  // namespace
 
 std::span<const Grid> grids() noexcept { return kGrids; }
@@ -90,6 +73,23 @@ float held_scale(const Grid& grid, float scale) noexcept {
     case GridScale::kFloat: return scale;
   }
   return scale;
+}
+
+double squared_error(const Grid& grid, const float* weights, std::int64_t count, float scale) noexcept {
+  const float inverse = 1 / scale;
+  float sum = 0;   // of a group: some hundred small numbers
+  if (is_integer(grid)) {
+    for (std::int64_t i = 0; i < count; ++i) {
+      const float error = weights[i] - scale * nearest_integer(grid, weights[i] * inverse);
+      sum += error * error;
+    }
+  } else {
+    for (std::int64_t i = 0; i < count; ++i) {
+      const float error = weights[i] - scale * grid.values[nearest_code(grid, weights[i] * inverse)];
+      sum += error * error;
+    }
+  }
+  return static_cast<double>(sum);
 }
 
 float fit_group(const Grid& grid, const float* weights, std::int64_t count, std::uint8_t* codes) noexcept {

@@ -36,5 +36,7 @@ std::uint8_t nearest_code(const Grid& grid, float x) noexcept;
 float held_scale(const Grid& grid, float scale) noexcept;
 // The scale that leaves the least squared error among several, and its codes. Zeros: scale 0 (exponents: the least one).
 float fit_group(const Grid& grid, const float* weights, std::int64_t count, std::uint8_t* codes) noexcept;
+// What rounding a part of a group (some hundred weights) under this scale leaves.
+double squared_error(const Grid& grid, const float* weights, std::int64_t count, float scale) noexcept;
 
 }  // namespace retort::distill

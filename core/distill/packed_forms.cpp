@@ -39,7 +39,8 @@ Result<WeightForm> folder_form(const Model& student, WeightId id, const TrainSta
   const Grid* const own = find_grid(stage.level);
   form.grid = table ? integer_grid(static_cast<int>(stage.embedding_bits)) : own;
   form.group = stage.group >= 0 ? stage.group : form.grid->group;
-  if (form.group == 0) form.group = spec.shape[1];
+  form.per_tensor = stage.per_tensor;
+  if (form.group == 0 || form.per_tensor) form.group = spec.shape[1];
   if (spec.shape[1] % form.group == 0) return form;
   return Error{.code = ErrorCode::kUnsupported, .place = fmt::format("stages: {} of {}", stage.level, spec.source_name),
                .expected = fmt::format("groups that divide its {} inputs", spec.shape[1]), .found = fmt::format("groups of {}", form.group),
@@ -50,7 +51,7 @@ Result<WeightForm> folder_form(const Model& student, WeightId id, const TrainSta
 
 bool folder_level(std::string_view level) noexcept { return find_grid(level) != nullptr; }
 
-bool keeps_row_scales(const TrainStage& stage) noexcept { return stage.level == "INT8" && stage.group <= 0; }
+bool keeps_row_scales(const TrainStage& stage) noexcept { return stage.level == "INT8" && stage.group <= 0 && !stage.per_tensor; }
 
 Result<std::vector<WeightForm>> weight_forms(const Model& student, const TrainStage& stage, bool has_importance) {
   std::vector<WeightForm> forms;

@@ -16,6 +16,7 @@ struct WeightForm {
   TensorType type = TensorType::kF32;   // kI8: with a scale per row; blocks of a level; F16. With a grid: unused
   const Grid* grid = nullptr;
   std::int64_t group = 0;               // of the grid: weights of one row under one scale
+  bool per_tensor = false;              // of the grid: all rows have the same scale
 };
 
 // Whether the level is written as a folder; else as a GGUF file.

@@ -35,7 +35,7 @@ std::string packed_config(const Model& student, const TrainStage& stage, std::sp
     said = {{"quant_method", "compressed-tensors"}, {"format", "pack-quantized"}, {"quantization_status", "compressed"}, {"config_groups", ordered_json::object()}, {"ignore", ordered_json::array()}};
   }
   ordered_json& kept = grid->scale == GridScale::kFloat ? said["llm_int8_skip_modules"] : said["ignore"];
-  const auto effective = [&](const Grid* of) { return stage.group >= 0 ? stage.group : of->group; };
+  const auto effective = [&](const Grid* of) { return stage.per_tensor ? 0 : stage.group >= 0 ? stage.group : of->group; };
   const bool rows8 = keeps_row_scales(stage), tables = stage.embedding_bits > 0;
   for (const WeightForm& form : forms) {
     const std::string& name = student.graph.weights[static_cast<std::size_t>(form.id)].source_name;

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstring>
+#include <numeric>
 
 #include "core/quantize/quantizer.h"
 #include "kernels/api/blocks.h"
@@ -58,6 +59,32 @@ void for_tiles(kernels::ThreadPool& pool, std::int64_t rows, std::int64_t column
   });
 }
 
+// One scale for a whole matrix: of several parts of what the largest weight asks for, the one with the least squared error.
+// Few bits want far less than the largest, which is an outlier; so the parts go down to a tenth. Sums are by row, the same on any number of threads.
+float fit_matrix(const Grid& grid, const float* weights, std::int64_t rows, std::int64_t columns, kernels::ThreadPool& pool) {
+  std::vector<float> largest(static_cast<std::size_t>(rows));
+  for_tiles(pool, rows, columns, [&](std::int64_t first, std::int64_t count) {
+    for (std::int64_t r = first; r < first + count; ++r)
+      for (std::int64_t c = 0; c < columns; ++c) largest[static_cast<std::size_t>(r)] = std::max(largest[static_cast<std::size_t>(r)], std::abs(weights[r * columns + c]));
+  });
+  const float whole = *std::max_element(largest.begin(), largest.end()) / grid.greatest();
+  std::vector<double> errors(static_cast<std::size_t>(rows));
+  float best = 0;
+  double least = HUGE_VAL;
+  for (float part = 1; part > 0.1f; part *= 0.88f) {
+    const float scale = held_scale(grid, part * whole);
+    if (!(scale >= 0x1p-126f) || !std::isfinite(1 / scale)) continue;
+    for_tiles(pool, rows, columns, [&](std::int64_t first, std::int64_t count) {
+      for (std::int64_t r = first; r < first + count; ++r) errors[static_cast<std::size_t>(r)] = squared_error(grid, weights + r * columns, columns, scale);
+    });
+    if (const double error = std::accumulate(errors.begin(), errors.end(), 0.0); error < least) {
+      least = error;
+      best = scale;
+    }
+  }
+  return best;
+}
+
 // Rows and groups of a grid: f(row, group's number in the weight, its first column).
 template <class F>
 void for_groups(std::int64_t first, std::int64_t rows, std::int64_t columns, std::int64_t group, F&& f) {
@@ -75,7 +102,7 @@ Result<PackedWeights> PackedWeights::make(const Model& student, const Parameters
   for (const WeightForm& form : forms) {
     const Parameter& parameter = parameters[static_cast<std::size_t>(form.id)];
     if (!form.grid && !folder_level(stage.level) && !fields_of(form.type)) continue;
-    Packed weight{.id = form.id, .type = form.type, .rows = parameter.shape[0], .columns = parameter.shape[1], .grid = form.grid, .group = form.group};
+    Packed weight{.id = form.id, .type = form.type, .rows = parameter.shape[0], .columns = parameter.shape[1], .grid = form.grid, .group = form.group, .per_tensor = form.per_tensor};
     const auto rows = static_cast<std::size_t>(weight.rows), columns = static_cast<std::size_t>(weight.columns);
     weight.blocks.resize(form.grid ? rows * columns : rows * row_bytes(weight.type, columns));
     if (form.grid) weight.row_scales.resize(rows * columns / static_cast<std::size_t>(form.group));
@@ -114,14 +141,15 @@ Result<void> PackedWeights::round_grid(Packed& weight, const Parameter& paramete
   const float* const master = parameter.master.as<float>();
   auto* const codes = reinterpret_cast<std::uint8_t*>(weight.blocks.data());
   std::atomic<bool> finite = true;
+  const float whole = weight.per_tensor ? fit_matrix(*weight.grid, master, weight.rows, weight.columns, *pool_) : 0;
   for_tiles(*pool_, weight.rows, weight.columns, [&](std::int64_t first, std::int64_t rows) {
     for_groups(first, rows, weight.columns, weight.group, [&](std::int64_t at, std::size_t g) {
       if (!std::all_of(master + at, master + at + weight.group, [](float w) { return std::isfinite(w); })) finite = false;
-      if (!factors) {
+      if (!factors && !weight.per_tensor) {
         weight.row_scales[g] = fit_group(*weight.grid, master + at, weight.group, codes + at);
         return;
       }
-      const float scale = weight.row_scales[g] = held_scale(*weight.grid, weight.first[g] * factors[g]);
+      const float scale = weight.row_scales[g] = factors ? held_scale(*weight.grid, weight.first[g] * factors[g]) : whole;
       const float inverse = scale > 0 ? 1 / scale : 0;
       for (std::int64_t i = at; i < at + weight.group; ++i) codes[i] = nearest_code(*weight.grid, master[i] * inverse);
     });

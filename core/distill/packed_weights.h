@@ -75,6 +75,7 @@ class PackedWeights {
     std::vector<float> row_scales{};             // I8 and grids
     const Grid* grid = nullptr;                  // `blocks` are then codes, one a byte
     std::int64_t group = 0;
+    bool per_tensor = false;
     AlignedBuffer decoded{};
     std::size_t factors = SIZE_MAX;              // the parameter with this weight's factors, once codes are held
     std::vector<float> first{}, second{};        // scales and offsets when they were held

@@ -135,6 +135,7 @@ std::vector<DistillParameter> packingRows(std::size_t i, const TrainStage& stage
   DistillParameter group = idleWhere(ofStage(i, "group", tr("Group"), tr("weights"), 1e6, [](TrainStage& s) -> auto& { return s.group; }, tr("Weights under one scale; 0: a row"), tr("the level's own")), onStage(i, whyNoGroup));
   group.special = TrainStage{}.group;
   out.push_back(std::move(group));
+  out.push_back(idleWhere(ofStage(i, "per_tensor", tr("One scale a matrix"), {}, 0, [](TrainStage& s) -> auto& { return s.per_tensor; }, tr("Instead of one a row or group"), {}), onStage(i, whyNoGroup)));
   out.push_back(idleWhere(choice(Group::Stages, QStringLiteral("stages[%1].embedding_bits").arg(i), tr("Bits of embeddings"), {placed("0"), placed("2"), placed("3"), placed("4"), placed("5"), placed("6"), placed("8")},
                                  tr("Of looked-up tables; 0: they stay F16"),
                                  [i](const Recipe& r) { return QString::number(i < r.stages.size() ? r.stages[i].embedding_bits : TrainStage{}.embedding_bits); },

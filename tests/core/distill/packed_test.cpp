@@ -91,6 +91,7 @@ class PackedTest : public QObject {
                                R"({"kind": "quantize", "level": "INT8"}, {"kind": "repair", "steps": 6})",
                                R"({"kind": "quantize", "level": "INT8", "embedding_bits": 8})",
                                R"({"kind": "quantize", "level": "INT4", "embedding_bits": 4}, {"kind": "repair", "steps": 6})",
+                               R"({"kind": "qat", "level": "INT4", "per_tensor": true})", R"({"kind": "quantize", "level": "INT8", "per_tensor": true, "embedding_bits": 8})",
                                R"({"kind": "qat", "level": "INT4", "group": 0})", R"({"kind": "qat", "level": "INT3", "group": 64, "embedding_bits": 5, "learned_scales": true})",
                                R"({"kind": "qat", "level": "INT2", "learned_scales": true}, {"kind": "repair", "steps": 4})",
                                R"({"kind": "qat", "level": "INT6"})", R"({"kind": "quantize", "level": "MXFP4"}, {"kind": "repair", "steps": 4})",
@@ -213,6 +214,33 @@ class PackedTest : public QObject {
     }
   }
 
+  // One scale for all rows, and none of those near it leaves less error; every weight has its nearest code.
+  void a_whole_matrix_under_one_scale() {
+    const Model model = must(open_model(path("teacher")));
+    for (const int threads : {1, 2})
+      for (const char* level : {"INT2", "INT4", "INT8"}) {
+        kernels::ThreadPool pool(threads);
+        Parameters parameters = must(Parameters::from_model(model, false, pool));
+        const TrainStage stage{.kind = StageKind::kQat, .level = level, .per_tensor = true};
+        PackedWeights packed = must(PackedWeights::make(model, parameters, stage, nullptr, pool));
+        must(packed.round(parameters, {}));
+        const auto id = model.find_weight("blk.0.ffn_up.weight");
+        const GridView view = packed.grid_of(id);
+        QVERIFY(view.grid && view.scales.size() == static_cast<std::size_t>(view.rows) && view.scales[0] > 0);
+        for (const float scale : view.scales) QCOMPARE(scale, view.scales[0]);
+        const Parameter& parameter = parameters[static_cast<std::size_t>(id)];
+        const float* const master = parameter.master.as<float>();
+        const auto error_of = [&](float scale) {
+          double sum = 0;
+          for (std::size_t i = 0; i < parameter.elements; ++i)
+            sum += std::pow(static_cast<double>(master[i]) - static_cast<double>(scale * view.grid->values[nearest_code(*view.grid, master[i] / scale)]), 2);
+          return sum;
+        };
+        for (const float part : {0.7f, 1.3f}) QVERIFY2(error_of(view.scales[0]) <= error_of(part * view.scales[0]), level);
+        for (std::size_t i = 0; i < parameter.elements; ++i) QCOMPARE(view.codes[i], nearest_code(*view.grid, master[i] * (1 / view.scales[0])));
+      }
+  }
+
   void grids_round_to_the_nearest() {
     for (const Grid& grid : grids()) {
       const std::vector<float> x = random_floats(2000, 9, grid.greatest() * 0.6f);
@@ -288,6 +316,9 @@ class PackedTest : public QObject {
         {R"([{"kind": "quantize", "level": "Q4_0", "group": 32}])", "stages[0].group"}, {R"([{"kind": "quantize", "level": "NF4", "group": 32}])", "stages[0].group"},
         {R"([{"kind": "quantize", "level": "Q4_0", "embedding_bits": 4}])", "stages[0].embedding_bits"}, {R"([{"kind": "quantize", "level": "INT4", "embedding_bits": 7}])", "stages[0].embedding_bits"},
         {R"([{"kind": "quantize", "level": "INT4", "learned_scales": true}])", "stages[0].learned_scales"}, {R"([{"kind": "qat", "level": "INT8", "learned_scales": true}])", "stages[0].learned_scales"},
+        {R"([{"kind": "quantize", "level": "Q4_0", "per_tensor": true}])", "stages[0].per_tensor"}, {R"([{"kind": "quantize", "level": "INT4", "group": 32, "per_tensor": true}])", "stages[0].per_tensor"},
+        {R"([{"kind": "qat", "level": "INT4", "per_tensor": true, "learned_scales": true}])", "stages[0].per_tensor"},
+        {R"([{"kind": "qat", "level": "INT4", "per_tensor": true}, {"kind": "repair"}])", "stages[1].kind"},
         {R"([{"kind": "distill", "level": "INT8"}])", "stages[0].level"}, {R"([{"kind": "qat", "level": "INT8", "importance": true}])", "stages[0].importance"}};
     for (const auto& [stages, where] : wrong) {
       DistillRecipe recipe = must(distill_recipe_from_json(fmt::format(R"({{"teacher": "t", "data": {{"train": "d"}}, "stages": {}}})", stages)));

@@ -37,7 +37,7 @@ class PredictTest : public QObject {
     for (const char* stage : {R"({"kind": "quantize", "level": "INT8"})", R"({"kind": "quantize", "level": "INT8", "embedding_bits": 8})",
                               R"({"kind": "quantize", "level": "INT4"})", R"({"kind": "quantize", "level": "INT4", "group": 0, "embedding_bits": 4})",
                               R"({"kind": "quantize", "level": "INT3", "group": 32, "embedding_bits": 5})", R"({"kind": "quantize", "level": "MXFP4"})",
-                              R"({"kind": "quantize", "level": "NF4"})"})
+                              R"({"kind": "quantize", "level": "NF4"})", R"({"kind": "quantize", "level": "INT8", "per_tensor": true})"})
       QTest::newRow(stage) << "source" << QString("[%1]").arg(stage);
   }
   void bytes_are_those_of_the_file() {

@@ -28,7 +28,7 @@ bool trains(StageKind kind) { return kind != StageKind::kQuantize; }
 void dropWhatTheLevelCannot(TrainStage& stage) {
   const distill::Grid* const grid = distill::find_grid(stage.level);
   const bool integers = grid && grid->any_group, rows = distill::keeps_row_scales(stage);
-  if (!integers) stage.group = TrainStage{}.group, stage.embedding_bits = 0;
+  if (!integers) stage.group = TrainStage{}.group, stage.embedding_bits = 0, stage.per_tensor = false;
   if (!integers || rows) stage.learned_scales = false;
   if (!rows) stage.activations = false;
   const Level* const level = find_level(stage.level);
