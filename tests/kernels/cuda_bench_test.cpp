@@ -13,6 +13,8 @@ class CudaBenchTest : public QObject {
   void everyRowRuns() {
 #if defined(__SANITIZE_THREAD__)
     QSKIP("the simulated device's fibers are unknown to the thread sanitizer");
+#elif defined(__SANITIZE_ADDRESS__)
+    QSKIP("minutes under this sanitizer, and the same kernels as in cuda_simulated_test");
 #endif
     bench::Bench b{bench::Shape::small()};
     QVERIFY(b.open(0));

@@ -2,10 +2,23 @@
 // warps and threads in another order between barriers: a missing barrier shows as a difference, of a single bit too.
 #include <QtTest>
 
+#include <array>
+
 #include "cuda_test_rows.h"
 #include "kernels/cuda/simulator.h"
 
 using namespace retort::cuda;
+
+namespace {
+
+// Address sanitizers make a fiber's every switch dear: there one order, which looks for what they find. Other builds look for the rest.
+#if defined(__SANITIZE_ADDRESS__)
+constexpr std::array kOrders = {ThreadOrder::kShuffled};
+#else
+constexpr std::array kOrders = {ThreadOrder::kForward, ThreadOrder::kBackward, ThreadOrder::kShuffled};
+#endif
+
+}  // namespace
 
 class CudaSimulatedTest : public QObject {
   Q_OBJECT
@@ -24,13 +37,13 @@ class CudaSimulatedTest : public QObject {
     QFETCH(int, number);
     Stream stream;
     std::uint64_t first = 0;
-    for (const ThreadOrder order : {ThreadOrder::kForward, ThreadOrder::kBackward, ThreadOrder::kShuffled}) {
+    for (const ThreadOrder order : kOrders) {
       set_thread_order(order, static_cast<std::uint32_t>(number) + 1);
       static_cast<void>(results_so_far());
       const std::string wrong = cases_[static_cast<std::size_t>(number)].run(stream);
       QVERIFY2(wrong.empty(), wrong.c_str());
       const std::uint64_t results = results_so_far();
-      if (order == ThreadOrder::kForward) first = results;
+      if (order == kOrders.front()) first = results;
       QVERIFY2(results == first, "another order of threads, other bits");
     }
   }
