@@ -12,6 +12,7 @@
 #include "core/base/files.h"
 #include "core/distill/distill.h"
 #include "core/distill/predict.h"
+#include "core/study/student.h"
 
 namespace retort::cli {
 namespace {
@@ -224,7 +225,7 @@ std::string time_text(double seconds) {
 
 // What the student will be and cost; nothing is trained.
 Result<void> predict(const DistillArguments& options, const distill::DistillRecipe& recipe) {
-  RETORT_TRY(const Model teacher, open_model(recipe.student.model.empty() ? recipe.teacher : recipe.student.model));
+  RETORT_TRY(const Model teacher, open_model(parts_of(recipe)));
   RETORT_TRY(const distill::StudentPrediction p, distill::predict_student(teacher, recipe, options.common.threads));
   if (options.common.json) {
     const nlohmann::ordered_json out = {
@@ -245,7 +246,7 @@ Result<void> run(const DistillArguments& options, Context& context) {
   RETORT_TRY(const distill::DistillRecipe recipe, recipe_of(options));
   if (options.predict) return predict(options, recipe);
   if (options.propose) {
-    RETORT_TRY(const Model teacher, open_model(recipe.student.model.empty() ? recipe.teacher : recipe.student.model));
+    RETORT_TRY(const Model teacher, open_model(parts_of(recipe)));
     const distill::StudentTarget target{.bytes = static_cast<std::uint64_t>(options.most_bytes), .memory = static_cast<std::uint64_t>(options.most_memory),
                                         .latency_seconds = options.most_milliseconds / 1e3};
     return propose(teacher, recipe, target, options.common.threads, options.common.json);

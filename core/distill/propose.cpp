@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "core/model/session_rules.h"
+
 namespace retort::distill {
 namespace {
 
@@ -44,16 +46,13 @@ std::vector<std::int64_t> feed_forwards_of(const Model& teacher) {
   return out;
 }
 
-std::int64_t layer_parameters_of(const Graph& graph) {
+std::int64_t layer_parameters_of(const Model& student) {
   std::set<WeightId> counted;
   std::int64_t sum = 0;
-  for (const Node& node : graph.nodes)
-    for (const WeightId id : {node.weight, node.bias}) {
-      if (node.layer < 0 || id == kNoWeight || !counted.insert(id).second) continue;
-      std::int64_t count = 1;
-      for (const std::int64_t size : graph.weights[static_cast<std::size_t>(id)].shape) count *= size;
-      sum += count;
-    }
+  for (const Node& node : student.graph.nodes)
+    for (const WeightId id : {node.weight, node.bias})
+      if (node.layer >= 0 && id != kNoWeight && counted.insert(id).second)
+        sum += static_cast<std::int64_t>(weight_elements(student.weights[static_cast<std::size_t>(id)]));
   return sum;
 }
 
@@ -86,7 +85,7 @@ class Proposer {
     }
     if (!best) return best;
     const auto shaped = shape_student(teacher_, best->student, best->student.trim_positions ? recipe_.data.max_tokens : 0);
-    if (shaped) best->layer_parameters = layer_parameters_of(shaped->graph);
+    if (shaped) best->layer_parameters = layer_parameters_of(*shaped);
     return best;
   }
 

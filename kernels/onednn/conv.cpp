@@ -2,11 +2,11 @@
 
 #ifdef RETORT_HAVE_ONEDNN
 #include <cstring>
-#include <dnnl.hpp>
 #include <exception>
 #include <string_view>
 #include <vector>
 
+#include "kernels/onednn/engine.h"
 #include "kernels/onednn/prepare_thread.h"
 
 namespace retort::kernels::onednn {
@@ -14,12 +14,6 @@ namespace {
 
 using dnnl::convolution_forward;
 using dnnl::memory;
-
-// One engine for all: it holds nothing but the processor's kind.
-const dnnl::engine& engine() {
-  static const dnnl::engine cpu(dnnl::engine::kind::cpu, 0);
-  return cpu;
-}
 
 void append_eltwise(dnnl::post_ops& ops, dnnl::algorithm algorithm, float alpha, float beta) {
 #if DNNL_VERSION_MAJOR >= 3

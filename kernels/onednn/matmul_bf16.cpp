@@ -3,10 +3,10 @@
 #ifdef RETORT_HAVE_ONEDNN
 #include <algorithm>
 #include <compare>
-#include <dnnl.hpp>
 #include <exception>
 #include <map>
 
+#include "kernels/onednn/engine.h"
 #include "kernels/onednn/prepare_thread.h"
 
 namespace retort::kernels::onednn {
@@ -17,11 +17,6 @@ using dnnl::memory;
 // Blocks of both operands, rounded and in rows, fit a tile's scratch; few shapes, so that few primitives are made.
 constexpr std::int64_t kRows = kMatmulRows, kColumns = 144;
 static_assert((kRows + kColumns) * kMatmulDepth <= 2 * kMatmulScratch);
-
-const dnnl::engine& engine() {
-  static const dnnl::engine cpu(dnnl::engine::kind::cpu, 0);
-  return cpu;
-}
 
 struct Shape {
   std::int64_t m = 0, n = 0, k = 0, c_stride = 0;

@@ -157,25 +157,7 @@ class DeviceSessionTest : public QObject {
     QVERIFY(same(all_logits(*pair->on_device, 9), all_logits(*pair->on_processor, 9)));
   }
 
-  void greedy_text_is_the_same() {
-    const auto model = opened(data_path("micro-llama.gguf"));
-    QVERIFY(model && model->tokenizer);
-    auto pair = compiled(model, {.context = 96, .batch = 32});
-    QVERIFY(pair.ok());
-    const auto prompt = model->tokenizer->encode("The quick brown fox", true);
-    GenerateOptions options;
-    options.max_tokens = 40;
-    options.temperature = 0;
-    options.stop_at_end = false;
-    const auto a = generate(*pair->on_device, *model->tokenizer, prompt, options, {}, {});
-    const auto b = generate(*pair->on_processor, *model->tokenizer, prompt, options, {}, {});
-    QVERIFY(a.ok() && b.ok());
-    QCOMPARE(a->tokens.size(), std::size_t{40});
-    for (std::size_t i = 0; i < a->tokens.size(); ++i) {
-      QCOMPARE(a->tokens[i].id, b->tokens[i].id);
-      QVERIFY(std::abs(a->tokens[i].probability - b->tokens[i].probability) < 1e-6);
-    }
-  }
+  void greedy_text_is_the_same() { text_is_the_same({.max_tokens = 40, .temperature = 0, .stop_at_end = false}); }
 
   // Drawn by the device with the host's random numbers: a seed gives the same text on both.
   void sampled_text_is_the_same_data() {
@@ -187,20 +169,7 @@ class DeviceSessionTest : public QObject {
   void sampled_text_is_the_same() {
     QFETCH(double, temperature);
     QFETCH(double, top_p);
-    const auto model = opened(data_path("micro-llama.gguf"));
-    QVERIFY(model && model->tokenizer);
-    auto pair = compiled(model, {.context = 96, .batch = 32});
-    QVERIFY(pair.ok());
-    const auto prompt = model->tokenizer->encode("The quick brown fox", true);
-    const GenerateOptions options{.max_tokens = 40, .temperature = temperature, .top_p = top_p, .seed = 11, .stop_at_end = false};
-    const auto a = generate(*pair->on_device, *model->tokenizer, prompt, options, {}, {});
-    const auto b = generate(*pair->on_processor, *model->tokenizer, prompt, options, {}, {});
-    QVERIFY(a.ok() && b.ok());
-    QCOMPARE(a->tokens.size(), std::size_t{40});
-    for (std::size_t i = 0; i < a->tokens.size(); ++i) {
-      QCOMPARE(a->tokens[i].id, b->tokens[i].id);
-      QVERIFY(std::abs(a->tokens[i].probability - b->tokens[i].probability) < 1e-6);
-    }
+    text_is_the_same({.max_tokens = 40, .temperature = temperature, .top_p = top_p, .seed = 11, .stop_at_end = false});
   }
 
   void memory_is_predicted() {
@@ -241,6 +210,24 @@ class DeviceSessionTest : public QObject {
       QCOMPARE(session->position(), 0);
       QVERIFY(session->run(std::span(many).first(3), {}).ok());
       QVERIFY(session->logits(2, 2).error().code == ErrorCode::kBadArgument);
+    }
+  }
+
+ private:
+  // What the device writes, token by token, is what the processor writes.
+  void text_is_the_same(const GenerateOptions& options) {
+    const auto model = opened(data_path("micro-llama.gguf"));
+    QVERIFY(model && model->tokenizer);
+    auto pair = compiled(model, {.context = 96, .batch = 32});
+    QVERIFY(pair.ok());
+    const auto prompt = model->tokenizer->encode("The quick brown fox", true);
+    const auto a = generate(*pair->on_device, *model->tokenizer, prompt, options, {}, {});
+    const auto b = generate(*pair->on_processor, *model->tokenizer, prompt, options, {}, {});
+    QVERIFY(a.ok() && b.ok());
+    QCOMPARE(a->tokens.size(), std::size_t{40});
+    for (std::size_t i = 0; i < a->tokens.size(); ++i) {
+      QCOMPARE(a->tokens[i].id, b->tokens[i].id);
+      QVERIFY(std::abs(a->tokens[i].probability - b->tokens[i].probability) < 1e-6);
     }
   }
 };
