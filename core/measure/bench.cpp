@@ -129,7 +129,8 @@ Result<BenchResult> bench(std::shared_ptr<const Model> model, const BenchOptions
   result.threads = backend->threads();
   result.backend = backend->name();
   result.device = backend->device();
-  result.activations = options.activations == kernels::Activations::kQ8 ? "q8" : "f32";
+  // Where 8 bits would do, a device takes f16.
+  result.activations = options.activations == kernels::Activations::kF32 ? "f32" : names_device(options.backend) ? "f16" : "q8";
   if (encoder) {
     result.example_tokens = example;
     return bench_encoder(*model, *backend, *session, options, std::move(result), load_start, job);

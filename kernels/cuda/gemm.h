@@ -1,6 +1,6 @@
-// Products of weights with many rows of activations. Activations are rounded to f16, each row scaled by a power of two so
-// that nothing overflows; weights are decoded to f16 a tile at a time; products are summed in f32 by the matrix units.
-// F32 weights are multiplied in f32.
+// Products of weights with many rows of activations. Activations become one f16 each, or the sum of two (22 bits: as good as
+// f32, for twice the work), each row scaled by a power of two so that nothing overflows; weights are decoded to f16 a tile at
+// a time; products are summed in f32 by the matrix units. F32 weights are multiplied in f32.
 #pragma once
 
 #include "kernels/cuda/gemv.h"
@@ -10,7 +10,8 @@ namespace retort::cuda {
 struct RoundArgs {
   const float* x;            // [rows, columns]
   std::uint16_t* out;        // [rows, padded] f16, zeros beyond the columns
-  float* scales;             // [rows]: x = out · scale
+  std::uint16_t* rest;       // the same of what rounding left; null: not wanted
+  float* scales;             // [rows]: x = (out + rest) · scale
   std::int32_t columns, padded;
 };
 
@@ -23,7 +24,7 @@ struct RoundRows {
   template <class Thread>
   static RETORT_DEVICE void run(const Thread& t, const Args& a) {
     const float* const x = a.x + static_cast<std::int64_t>(t.block_x()) * a.columns;
-    std::uint16_t* const out = a.out + static_cast<std::int64_t>(t.block_x()) * a.padded;
+    const std::int64_t row = static_cast<std::int64_t>(t.block_x()) * a.padded;
     float most = 0;
     for (int i = t.index(); i < a.columns; i += t.count()) most = fmaxf(most, fabsf(x[i]));
     most = block_reduce<Greatest>(t, most, reinterpret_cast<float*>(t.shared()));
@@ -32,12 +33,19 @@ struct RoundRows {
     exponent = most == 0.0f || exponent > 127 ? 13 : exponent < -100 ? -100 : exponent;
     const float up = bits_as<float>(static_cast<std::uint32_t>(13 - exponent + 127) << 23);
     if (t.index() == 0) a.scales[t.block_x()] = bits_as<float>(static_cast<std::uint32_t>(exponent - 13 + 127) << 23);
-    for (int i = t.index(); i < a.padded; i += t.count()) out[i] = float_to_f16(i < a.columns ? x[i] * up : 0.0f);
+    for (int i = t.index(); i < a.padded; i += t.count()) {
+      const float v = i < a.columns ? x[i] * up : 0.0f;
+      const std::uint16_t nearest = float_to_f16(v);
+      a.out[row + i] = nearest;
+      if (!a.rest) continue;
+      const float rest = v - f16_to_float(nearest);
+      a.rest[row + i] = rest - rest == 0.0f ? float_to_f16(rest) : std::uint16_t{0};   // infinity leaves none
+    }
   }
 };
 
 struct GemmArgs {
-  const std::uint16_t* x;    // [tokens, padded] f16
+  const std::uint16_t* x[2];   // terms [tokens, padded], f16
   const float* scales;       // [tokens]
   std::int32_t tokens, padded, count;
   LinearTarget targets[kMostTargets];
@@ -47,14 +55,14 @@ struct GemmArgs {
 // A block makes kTokens tokens by kRowsOfTile rows of weights, 32 columns at a time: while one tile is multiplied the next
 // is on its way. 8 warps: 2 along the tokens by 4 along the rows. Grid: x over the tokens, so that blocks that read the same
 // weights run together; y over the rows.
-template <Type T, int kTokens>
+template <Type T, int kTokens, int kTerms>
 struct Gemm {
   using Args = GemmArgs;
   using S = Slice<T>;
   static constexpr int kThreads = 256, kRowsOfTile = 128, kColumns = 32;
   static constexpr int kStride = kColumns + 8;                       // halves: rows fall on different banks
   static constexpr int kDown = kTokens / 2 / 16, kAcross = 32 / 8;   // products of 16×8 of a warp
-  static constexpr int kHalvesX = kTokens * kStride, kHalves = (kTokens + kRowsOfTile) * kStride;
+  static constexpr int kHalvesTerm = kTokens * kStride, kHalvesX = kTerms * kHalvesTerm, kHalves = kHalvesX + kRowsOfTile * kStride;
   static constexpr std::size_t kShared = 2 * kHalves * sizeof(std::uint16_t);
   static_assert(kShared <= 48 * 1024);
 
@@ -100,13 +108,16 @@ struct Gemm {
     to[1] = halves[1];
   }
 
-  // The tile of activations: 64 bytes a token. Tokens past the last are copies of it and never written out.
+  // The tile of activations, term by term: 64 bytes a token. Tokens past the last are copies of it and never written out.
   template <class Thread>
   static RETORT_DEVICE void fetch(const Thread& t, const Args& a, int first_token, int slice, std::uint16_t* to) {
-    for (int i = t.index(); i < kTokens * 4; i += kThreads) {
-      const int token = first_token + i / 4 < a.tokens ? first_token + i / 4 : a.tokens - 1;
-      t.copy16(to + i / 4 * kStride + i % 4 * 8, a.x + static_cast<std::int64_t>(token) * a.padded + slice * kColumns + i % 4 * 8);
-    }
+    RETORT_UNROLL
+    for (int term = 0; term < kTerms; ++term)
+      for (int i = t.index(); i < kTokens * 4; i += kThreads) {
+        const int token = first_token + i / 4 < a.tokens ? first_token + i / 4 : a.tokens - 1;
+        t.copy16(to + term * kHalvesTerm + i / 4 * kStride + i % 4 * 8,
+                 a.x[term] + static_cast<std::int64_t>(token) * a.padded + slice * kColumns + i % 4 * 8);
+      }
   }
 
   template <class Thread>
@@ -114,17 +125,21 @@ struct Gemm {
     const int lane = t.lane(), token = t.warp() / 4 * (kTokens / 2), row = t.warp() % 4 * 32;
     RETORT_UNROLL
     for (int k = 0; k < kColumns; k += 16) {
-      std::uint32_t x[kDown][4], w[kAcross / 2][4];
-      RETORT_UNROLL
-      for (int i = 0; i < kDown; ++i)
-        t.load_matrices(x[i], tile + (token + i * 16 + lane % 16) * kStride + k + lane / 16 * 8);
+      std::uint32_t w[kAcross / 2][4];
       RETORT_UNROLL
       for (int j = 0; j < kAcross / 2; ++j)
         t.load_matrices(w[j], tile + kHalvesX + (row + j * 16 + lane / 16 * 8 + lane % 8) * kStride + k + lane / 8 % 2 * 8);
       RETORT_UNROLL
-      for (int i = 0; i < kDown; ++i)
+      for (int term = 0; term < kTerms; ++term) {
+        std::uint32_t x[kDown][4];
         RETORT_UNROLL
-        for (int j = 0; j < kAcross; ++j) t.multiply(sums[i][j], x[i], w[j / 2][j % 2 * 2], w[j / 2][j % 2 * 2 + 1]);
+        for (int i = 0; i < kDown; ++i)
+          t.load_matrices(x[i], tile + term * kHalvesTerm + (token + i * 16 + lane % 16) * kStride + k + lane / 16 * 8);
+        RETORT_UNROLL
+        for (int i = 0; i < kDown; ++i)
+          RETORT_UNROLL
+          for (int j = 0; j < kAcross; ++j) t.multiply(sums[i][j], x[i], w[j / 2][j % 2 * 2], w[j / 2][j % 2 * 2 + 1]);
+      }
     }
   }
 

@@ -30,13 +30,15 @@ void launch_gemv(Stream& stream, const LinearJob& job) {
   launch<Body>(stream, {static_cast<int>(divide_up(groups, rounds))}, Body::shared_bytes(a.tile), a);
 }
 
-template <Type T, int kTokens>
+template <Type T, int kTokens, int kTerms>
 void launch_gemm(Stream& stream, const LinearJob& job) {
-  using Body = Gemm<T, kTokens>;
+  using Body = Gemm<T, kTokens, kTerms>;
   const std::int32_t padded = padded_columns(job);
-  launch<RoundRows>(stream, {job.tokens}, {job.x, job.rounded, job.scales, job.columns, padded});
   GemmArgs a{};
-  a.x = job.rounded;
+  std::uint16_t* const rest = kTerms == 2 ? job.rounded + std::int64_t{job.tokens} * padded : nullptr;
+  launch<RoundRows>(stream, {job.tokens}, {job.x, job.rounded, rest, job.scales, job.columns, padded});
+  a.x[0] = job.rounded;
+  a.x[1] = rest;
   a.scales = job.scales;
   a.tokens = job.tokens;
   a.padded = padded;
@@ -59,8 +61,8 @@ void launch_type(Stream& stream, const LinearJob& job) {
   if (job.tokens == 1) launch_gemv<T, 1>(stream, job);
   else if (job.tokens <= kFewTokens) launch_gemv<T, kFewTokens>(stream, job);
   else if constexpr (T == Type::kF32) launch_gemm_f32(stream, job);
-  else if (job.tokens <= 32) launch_gemm<T, 32>(stream, job);
-  else launch_gemm<T, 128>(stream, job);
+  else if (job.two_terms) job.tokens <= 32 ? launch_gemm<T, 32, 2>(stream, job) : launch_gemm<T, 64, 2>(stream, job);
+  else job.tokens <= 32 ? launch_gemm<T, 32, 1>(stream, job) : launch_gemm<T, 128, 1>(stream, job);
 }
 
 }  // namespace

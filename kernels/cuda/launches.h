@@ -19,7 +19,9 @@ struct LinearJob {
   const float* x;
   std::int32_t tokens, columns, count;
   LinearTarget targets[kMostTargets];
-  std::uint16_t* rounded;       // room for tokens · padded columns, where tokens > kFewTokens and the type isn't F32
+  // Where tokens > kFewTokens and the type isn't F32: activations as the sum of two f16, for twice the products.
+  bool two_terms;
+  std::uint16_t* rounded;       // then room for tokens · padded columns, twice that with two terms
   float* scales;                // room for tokens
   std::int32_t multiprocessors;
 };

@@ -233,6 +233,10 @@ retort_status check_plan(const retort_plan& plan) {
   return RETORT_OK;
 }
 
+std::uint64_t rounded_row_bytes(const retort_plan& plan) {
+  return static_cast<std::uint64_t>(round_up(plan.widest_input, 256)) * (two_terms(plan) ? 4 : 2);
+}
+
 std::int64_t head_rows(const retort_plan& plan) {
   constexpr std::int64_t kOutputBytes = 64 << 20;
   const std::int64_t row = std::max<std::int64_t>(1, plan.outputs) * 4;
@@ -250,7 +254,7 @@ SessionSizes session_sizes(const retort_plan& plan) {
   s.pooled = plan.pool >= 0 ? batch * row : 0;
   s.output = u(head_rows(plan)) * u(plan.outputs) * 4;
   s.head_input = u(head_rows(plan)) * row;
-  s.rounded = plan.batch > kFewTokens ? batch * (u(round_up(plan.widest_input, 256)) * 2 + 4) : 0;
+  s.rounded = plan.batch > kFewTokens ? batch * (rounded_row_bytes(plan) + 4) : 0;
   std::int64_t heads = 0;
   for (std::int32_t i = 0; i < plan.step_count; ++i)
     if (plan.steps[i].kind == RETORT_STEP_ATTENTION) heads = std::max<std::int64_t>(heads, plan.steps[i].heads);
@@ -278,7 +282,7 @@ void fill_capabilities(retort_capabilities& out) {
   out.largest_head_dim = kLargestHeadDim;
   out.largest_top = kLargestTop;
   out.largest_sampled = kLargestSampled;
-  std::strcpy(out.arithmetic, "f32 for up to 4 rows and products with F32 weights; else f16 products summed in f32");
+  std::strcpy(out.arithmetic, "f32 for up to 4 rows and for F32 weights; else weights in f16 and activations in one f16 (q8) or two (f32), summed in f32");
 }
 
 }  // namespace retort::cuda

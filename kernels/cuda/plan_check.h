@@ -16,6 +16,10 @@ void fill_capabilities(retort_capabilities& out);
 // nullptr: not one of ours.
 const Type* find_type(std::int32_t gguf_number);
 
+// Whether products of many rows take activations as the sum of two f16: unless the plan lets them be rounded to less than that.
+inline bool two_terms(const retort_plan& plan) { return plan.q8_activations == 0; }
+// Bytes of a row's activations in f16.
+std::uint64_t rounded_row_bytes(const retort_plan& plan);
 // Rows that the head is applied to at a time.
 std::int64_t head_rows(const retort_plan& plan);
 
@@ -24,7 +28,7 @@ struct SessionSizes {
   std::uint64_t cache = 0;       // keys, and as much again for values, of all layers
   std::uint64_t arena = 0, hidden = 0, pooled = 0, output = 0;
   std::uint64_t head_input = 0;  // rows that come from the host
-  std::uint64_t rounded = 0;     // activations in f16, then their scales
+  std::uint64_t rounded = 0;     // activations in f16, one term or two, then their scales
   std::uint64_t partial = 0;     // of attention
   std::uint64_t state = 0;       // ids, positions, sequences
   std::uint64_t ropes = 0;

@@ -59,7 +59,8 @@ void Session::linears(const retort_step& step, const Frame& frame) {
   job.tokens = frame.rows;
   job.columns = step.a.width;
   job.rounded = rounded_.as<std::uint16_t>();
-  job.scales = rounded_.as<float>(static_cast<std::uint64_t>(plan_.batch * round_up(plan_.widest_input, 256)) * 2);
+  job.two_terms = two_terms(plan_);
+  job.scales = rounded_.as<float>(static_cast<std::uint64_t>(plan_.batch) * rounded_row_bytes(plan_));
   job.multiprocessors = device().multiprocessors;
   for (std::int32_t i = 0; i < step.linears; ++i) {
     const retort_linear& linear = linears_[static_cast<std::size_t>(step.first_linear + i)];

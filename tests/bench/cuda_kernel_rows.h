@@ -33,8 +33,8 @@ class Ring {
 
 // Activations of linears: their inputs and what rounds them.
 struct Inputs {
-  Inputs(Room& room, std::int32_t tokens, std::int32_t columns)
-      : x(room.numbers(std::int64_t{tokens} * columns)), rounded(room.zeros<std::uint16_t>(std::int64_t{tokens} * round_up(columns, 256))),
+  Inputs(Room& room, std::int32_t tokens, std::int32_t columns)   // room for two terms
+      : x(room.numbers(std::int64_t{tokens} * columns)), rounded(room.zeros<std::uint16_t>(2 * std::int64_t{tokens} * round_up(columns, 256))),
         scales(room.zeros<float>(tokens)) {}
   LinearJob job(const Bench& b, Type type, std::int32_t tokens, std::int32_t columns) const {
     LinearJob job{};
@@ -56,20 +56,24 @@ inline void linear_rows(Bench& b, const NamedType& type) {
   const std::int32_t rows = b.shape.inner, columns = b.shape.hidden;
   Room room(b);
   const Ring ring(b, room, type.type, rows, columns);
-  for (const std::int32_t tokens : {1, 4, 16, b.shape.many}) {
+  const auto measure = [&](std::int32_t tokens, bool two_terms) {
     Room pass(b);
     const Inputs inputs(pass, tokens, columns);
     float* const y = pass.zeros<float>(std::int64_t{tokens} * rows);
     if (b.failed) return;
-    Figure figure{fmt::format("linear {}, {} tokens", type.name, tokens), 0, 0, ring.operations(tokens), 0};
+    Figure figure{fmt::format("linear {}, {} tokens{}", type.name, tokens, two_terms ? ", two terms" : ""), 0, 0, ring.operations(tokens), 0};
     if (tokens <= 16) figure.bytes = ring.bytes() + 4 * real(tokens) * real(rows + columns);
     b.measure(figure, [&](int i) {
       LinearJob job = inputs.job(b, type.type, tokens, columns);
       job.count = 1;
+      job.two_terms = two_terms;
       job.targets[0] = {ring.at(i), nullptr, y};
       launch_linears(b.stream, job);
     });
-  }
+  };
+  for (const std::int32_t tokens : {1, 4, 16, b.shape.many}) measure(tokens, false);
+  if (type.type != Type::kF32)
+    for (const std::int32_t tokens : {16, b.shape.many}) measure(tokens, true);
 }
 
 // gate and up, their product through SiLU, down.

@@ -74,6 +74,7 @@ class LlamaPlan {
     plan.head_dim = s_.head_dim;
     plan.context = s_.context;
     plan.batch = s_.many;
+    plan.q8_activations = 1;   // as `retort bench` asks
     plan.arena_floats = floats_;
     plan.widest_input = std::max({s_.hidden, s_.inner, s_.heads * s_.head_dim});
     plan.step_count = static_cast<std::int32_t>(steps_.size());

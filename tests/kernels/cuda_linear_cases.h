@@ -5,13 +5,19 @@
 
 namespace retort::cuda::test {
 
-inline std::string shape_text(const char* name, std::int64_t rows, std::int64_t columns, std::int64_t tokens) {
-  return std::string(name) + " rows " + std::to_string(rows) + " columns " + std::to_string(columns) + " tokens " + std::to_string(tokens);
+struct LinearShape {
+  std::int64_t rows, columns, tokens;
+  bool two_terms = false;   // of f16 to an activation, where tokens > kFewTokens
+};
+
+inline std::string shape_text(const TypePair& type, const LinearShape& shape) {
+  return std::string(type.name) + " rows " + std::to_string(shape.rows) + " columns " + std::to_string(shape.columns) + " tokens " +
+         std::to_string(shape.tokens) + (shape.two_terms ? " two terms" : "");
 }
 
 // Two matrices of one type on the same activations, the second with a bias; outputs [tokens, rows] of each.
 inline std::vector<std::vector<float>> run_linears(Stream& stream, const TypePair& type, const kernels::test::Problem& p,
-                                                   const std::vector<float>& bias) {
+                                                   const std::vector<float>& bias, bool two_terms) {
   const std::size_t tokens = static_cast<std::size_t>(p.m), columns = static_cast<std::size_t>(p.columns), rows = static_cast<std::size_t>(p.rows);
   std::vector<float> x;
   for (std::size_t t = 0; t < tokens; ++t)
@@ -21,7 +27,7 @@ inline std::vector<std::vector<float>> run_linears(Stream& stream, const TypePai
   const Weights weights(stream, type.type, p.weights, p.rows, p.columns);
   const std::vector<float> poison(tokens * rows, NAN);
   const OnDevice<float> first(stream, poison), second(stream, poison);
-  const OnDevice<std::uint16_t> rounded(stream, std::vector<std::uint16_t>(tokens * (columns + 256), 0x7e00));
+  const OnDevice<std::uint16_t> rounded(stream, std::vector<std::uint16_t>((two_terms ? 2 : 1) * tokens * (columns + 256), 0x7e00));
   const OnDevice<float> scales(stream, std::vector<float>(tokens, NAN));
   LinearJob job{};
   job.type = type.type;
@@ -31,6 +37,7 @@ inline std::vector<std::vector<float>> run_linears(Stream& stream, const TypePai
   job.count = 2;
   job.targets[0] = {weights.matrix, nullptr, first.data()};
   job.targets[1] = {weights.matrix, biases.data(), second.data()};
+  job.two_terms = two_terms;
   job.rounded = rounded.data();
   job.scales = scales.data();
   job.multiprocessors = 4;
@@ -38,16 +45,19 @@ inline std::vector<std::vector<float>> run_linears(Stream& stream, const TypePai
   return {first.values(), second.values()};
 }
 
-// Each output within a derived bound, and the normalized error small. Few rows: sums of n products in f32. More: f16 on
-// both sides, each rounded to 11 bits, and what lies below f16's smallest number.
-inline std::string linear_case(Stream& stream, const TypePair& type, std::int64_t rows, std::int64_t columns, std::int64_t tokens) {
+// Each output within a derived bound, and the normalized error small. Few rows: sums of n products in f32. More: weights
+// rounded to 11 bits (F16's are exact), activations to 11 bits or 22, and what lies below f16's smallest number.
+inline std::string linear_case(Stream& stream, const TypePair& type, const LinearShape& shape) {
+  const auto [rows, columns, tokens, two_terms] = shape;
   const kernels::test::Problem p(type.stored, rows, columns, tokens);
   std::vector<double> y, magnitude;
   kernels::test::expect(p, kernels::Q8Layout::kNone, y, magnitude);
   const std::vector<float> bias = kernels::test::random_floats(static_cast<std::size_t>(rows), 3);
-  const std::vector<std::vector<float>> got = run_linears(stream, type, p, bias);
-  const std::string where = shape_text(type.name, rows, columns, tokens);
+  const std::vector<std::vector<float>> got = run_linears(stream, type, p, bias, two_terms);
+  const std::string where = shape_text(type, shape);
   const bool f16 = tokens > kFewTokens && type.type != Type::kF32;
+  const double rounding = (type.type == Type::kF16 ? 0 : 0x1p-11) + (two_terms ? 0x1p-22 : 0x1p-11);
+  const double most = !f16 ? 1e-12 : two_terms && type.type == Type::kF16 ? 1e-11 : two_terms ? 1e-7 : 2e-7;
   for (std::size_t o = 0; o < 2; ++o) {
     if (got[o].size() != y.size()) return where + ": " + last_failure();
     std::vector<double> want = y;
@@ -63,7 +73,7 @@ inline std::string linear_case(Stream& stream, const TypePair& type, std::int64_
           greatest = std::max(greatest, x);
         }
         // Weights below 2^-14 are off by 2^-25 at most, activations below 2^-27 of the greatest by 2^-38 of it.
-        allowed += 1.01 * 0x1p-10 * magnitude[i] + sum * 0x1p-25 + static_cast<double>(columns) * greatest * 0x1p-36;
+        allowed += 1.01 * rounding * magnitude[i] + sum * 0x1p-25 + static_cast<double>(columns) * greatest * 0x1p-36;
       }
       const double error = std::fabs(static_cast<double>(got[o][i]) - want[i]);
       if (!(error <= allowed))
@@ -71,13 +81,14 @@ inline std::string linear_case(Stream& stream, const TypePair& type, std::int64_
                ", allowed " + std::to_string(allowed);
     }
     const double error = normalized_error(got[o], want);
-    if (!(error < (f16 ? 2e-7 : 1e-12))) return where + ": normalized error " + std::to_string(error * 1e9) + "e-9";
+    if (!(error < most)) return where + ": normalized error " + std::to_string(error * 1e9) + "e-9";
   }
   return {};
 }
 
 // Whole numbers that both f16 and f32 hold exactly, so that every output is exact: shows any wrong index.
-inline std::string exact_linear_case(Stream& stream, const TypePair& type, std::int64_t rows, std::int64_t columns, std::int64_t tokens) {
+inline std::string exact_linear_case(Stream& stream, const TypePair& type, const LinearShape& shape) {
+  const auto [rows, columns, tokens, two_terms] = shape;
   kernels::test::Problem p(type.stored, rows, columns, tokens);
   std::mt19937 random(7);
   for (float& x : p.x) x = static_cast<float>(static_cast<int>(random() % 9) - 4);
@@ -104,11 +115,11 @@ inline std::string exact_linear_case(Stream& stream, const TypePair& type, std::
   std::vector<double> y, magnitude;
   kernels::test::expect(p, kernels::Q8Layout::kNone, y, magnitude);
   const std::vector<float> zeros(static_cast<std::size_t>(rows));
-  const std::vector<std::vector<float>> got = run_linears(stream, type, p, zeros);
+  const std::vector<std::vector<float>> got = run_linears(stream, type, p, zeros, two_terms);
   for (std::size_t o = 0; o < 2; ++o)
     for (std::size_t i = 0; i < y.size(); ++i)
       if (got[o].size() != y.size() || static_cast<double>(got[o][i]) != y[i])
-        return shape_text(type.name, rows, columns, tokens) + " at " + std::to_string(i) + ": " + (got[o].size() == y.size() ? std::to_string(got[o][i]) : last_failure()) +
+        return shape_text(type, shape) + " at " + std::to_string(i) + ": " + (got[o].size() == y.size() ? std::to_string(got[o][i]) : last_failure()) +
                " for " + std::to_string(y[i]);
   return {};
 }

@@ -54,18 +54,23 @@ inline std::vector<NamedCase> all_cases(bool large) {
     const std::int64_t block = kernels::traits(type.stored).block_size;
     std::vector<std::int64_t> columns = block == 256 ? std::vector<std::int64_t>{256, 768} : block == 32 ? std::vector<std::int64_t>{32, 96, 544} : std::vector<std::int64_t>{7, 96, 579};
     if (large) columns.push_back(4096);
+    const auto add_linear = [&](const LinearShape& shape) {
+      cases.push_back({shape_text(type, shape), [=](Stream& s) { return linear_case(s, type, shape); }});
+    };
     for (const std::int64_t n : columns)
-      for (const std::int64_t tokens : {1, 3, 4, 5, 33}) {
-        const std::int64_t rows = large ? 515 : tokens == 33 ? 65 : 37;
-        cases.push_back({shape_text(type.name, rows, n, tokens), [=](Stream& s) { return linear_case(s, type, rows, n, tokens); }});
-      }
+      for (const std::int64_t tokens : {1, 3, 4, 5, 33}) add_linear({large ? 515 : tokens == 33 ? 65 : 37, n, tokens});
     // Enough columns for several tiles of activations (more than a token), and for warps that share a row.
     const std::int64_t wide = large ? 14336 : 3072;
-    cases.push_back({shape_text(type.name, 5, wide, 4), [=](Stream& s) { return linear_case(s, type, 5, wide, 4); }});
-    cases.push_back({shape_text(type.name, 5, large ? 14336 : 12800, 1), [=](Stream& s) { return linear_case(s, type, 5, large ? 14336 : 12800, 1); }});
-    for (const std::int64_t tokens : {2, 20, 140})
-      cases.push_back({std::string("exact ") + type.name + " tokens " + std::to_string(tokens),
-                       [=](Stream& s) { return exact_linear_case(s, type, tokens == 140 ? 130 : 40, 256, tokens); }});
+    add_linear({5, wide, 4});
+    add_linear({5, large ? 14336 : 12800, 1});
+    // F32 weights know no terms.
+    const std::int64_t two = type.type == Type::kF32 ? 0 : columns.back();
+    for (const std::int64_t tokens : {5, 65})
+      if (two) add_linear({large ? 515 : 37, two, tokens, true});
+    std::vector<LinearShape> exact = {{40, 256, 2}, {40, 256, 20}, {130, 256, 140}};
+    if (two) exact.insert(exact.end(), {{40, 256, 20, true}, {130, 256, 70, true}});
+    for (const LinearShape& shape : exact)
+      cases.push_back({"exact " + shape_text(type, shape), [=](Stream& s) { return exact_linear_case(s, type, shape); }});
     cases.push_back({std::string("rows of a table ") + type.name, [=](Stream& s) { return embed_case(s, type); }});
   }
   for (const bool mean : {false, true})

@@ -50,13 +50,14 @@ struct Pair {
   std::unique_ptr<Session> on_device, on_processor;
 };
 
-inline Result<Pair> compiled(const std::shared_ptr<const Model>& model, const RunOptions& options) {
+inline Result<Pair> compiled(const std::shared_ptr<const Model>& model, const RunOptions& on_device, const RunOptions& on_processor) {
   Pair pair;
   RETORT_TRY(pair.device, make_backend("cuda:0", 0));
   RETORT_TRY(pair.reference, make_backend("reference", 2));
-  RETORT_TRY(pair.on_device, pair.device->compile(model, options));
-  RETORT_TRY(pair.on_processor, pair.reference->compile(model, options));
+  RETORT_TRY(pair.on_device, pair.device->compile(model, on_device));
+  RETORT_TRY(pair.on_processor, pair.reference->compile(model, on_processor));
   return pair;
 }
+inline Result<Pair> compiled(const std::shared_ptr<const Model>& model, const RunOptions& options) { return compiled(model, options, options); }
 
 }  // namespace retort
