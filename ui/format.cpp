@@ -1,6 +1,7 @@
 #include "ui/format.h"
 
 #include <QDir>
+#include <QLocale>
 #include <algorithm>
 #include <cmath>
 
@@ -62,6 +63,12 @@ QString significant(double value, int digits) {
   const int exponent = static_cast<int>(std::floor(std::log10(magnitude)));
   const double unit = std::pow(10.0, exponent - digits + 1);
   return QString::number(exponent - digits + 1 > 0 ? std::round(value / unit) * unit : value, 'f', std::max(0, digits - 1 - exponent));
+}
+
+std::optional<double> typedNumber(const QString& text) {
+  bool ok = false;
+  const double value = QLocale::c().toDouble(text.trimmed().replace(QLatin1Char(','), QLatin1Char('.')), &ok);
+  return ok && std::isfinite(value) ? std::optional(value) : std::nullopt;
 }
 
 QString percent(double share, int decimals) {

@@ -28,6 +28,9 @@ QString integer(std::int64_t value);                  // "49 152", grouped by th
 // "0.0341 ± 0.0012"; digits follow the interval, so that no digit is shown that the interval does not carry.
 QString figureText(const Figure& figure, double scale = 1);
 
+// A number as it is typed, with a point or a comma; nothing where it is none, or infinite.
+std::optional<double> typedNumber(const QString& text);
+
 inline QString toQString(std::string_view text) {
   return QString::fromUtf8(text.data(), static_cast<qsizetype>(text.size()));
 }

@@ -21,6 +21,7 @@ void print_gpus(const DeviceList& gpus) {
   for (const DeviceDescription& gpu : gpus.devices)
     fmt::print("GPU         {} · {} · compute capability {} · {}{}\n", gpu.backend, gpu.name, gpu.compute, human_bytes(gpu.memory_bytes),
                gpu.reason.empty() ? "" : " · not used: " + gpu.reason);
+  fmt::print("            {}\n", kDeviceCaveat);
   if (!gpus.plugin.empty()) fmt::print("Plug-in     {}{}\n", gpus.plugin, gpus.driver.empty() ? "" : " · driver " + gpus.driver);
 }
 

@@ -10,14 +10,11 @@
 namespace retort::cli {
 namespace {
 
-nlohmann::ordered_json proposal_json(const distill::StudentProposal& proposal, distill::DistillRecipe recipe) {
-  recipe.student = proposal.student;
-  recipe.stages = proposal.stages;
-  recipe.type = proposal.type;
+nlohmann::ordered_json proposal_json(const distill::StudentProposal& proposal, const distill::DistillRecipe& recipe) {
   const distill::StudentPrediction& p = proposal.prediction;
   return {{"text", proposal.text()}, {"layer_parameters", proposal.layer_parameters}, {"parameters", p.parameters}, {"bytes", p.bytes},
           {"memory_bytes", p.memory}, {"latency_seconds", p.latency_seconds}, {"prefill_tokens_per_second", p.tokens_per_second},
-          {"training_seconds", p.training_seconds}, {"recipe", nlohmann::ordered_json::parse(distill::distill_recipe_to_json(recipe))}};
+          {"training_seconds", p.training_seconds}, {"recipe", nlohmann::ordered_json::parse(distill::distill_recipe_to_json(proposal.taken_into(recipe)))}};
 }
 
 }  // namespace

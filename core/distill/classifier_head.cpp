@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/distill/student.h"
+#include "core/formats/shape.h"
 
 namespace retort::distill {
 namespace {
@@ -45,8 +46,7 @@ struct Extended {
 };
 
 void add_tensor(Extended& out, const std::string& name, const std::vector<std::int64_t>& shape, Normal& normal) {
-  std::vector<float> values(1);
-  for (const std::int64_t size : shape) values.resize(values.size() * static_cast<std::size_t>(size));
+  std::vector<float> values(static_cast<std::size_t>(shape_elements(shape)));
   const bool norm = shape.size() == 1 && name.ends_with("orm.weight");
   for (float& x : values) x = shape.size() == 2 ? normal.next() : norm ? 1.0f : 0.0f;
   const auto bytes = std::as_bytes(std::span(values));

@@ -283,7 +283,7 @@ std::vector<std::int64_t> even_stretches(std::int64_t theirs, std::int64_t mine)
 
 Result<Bench> open_bench(const DistillRecipe& recipe, const std::filesystem::path& output, int threads, DistillReport& report, const JobContext& job) {
   Bench bench;
-  RETORT_TRY(bench.teacher, open_model(recipe.student.model.empty() ? recipe.teacher : recipe.student.model));
+  RETORT_TRY(bench.teacher, open_model(parts_of(recipe)));
   if (recipe.student.classes > 0) {
     RETORT_TRY(bench.teacher, with_classifier(bench.teacher, recipe.student.classes, recipe.training.seed));
   }

@@ -444,6 +444,10 @@ const TrainStage* packing_stage(const DistillRecipe& recipe) noexcept {
   return found == recipe.stages.end() ? nullptr : &*found;
 }
 
+const std::filesystem::path& parts_of(const DistillRecipe& recipe) noexcept {
+  return recipe.student.model.empty() ? recipe.teacher : recipe.student.model;
+}
+
 std::string_view final_level(const DistillRecipe& recipe) noexcept {
   const TrainStage* const stage = packing_stage(recipe);
   return stage ? std::string_view(stage->level) : std::string_view();

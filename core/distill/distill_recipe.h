@@ -122,6 +122,8 @@ Result<DistillRecipe> distill_recipe_from_json(std::string_view json);
 std::string distill_recipe_to_json(const DistillRecipe& recipe);
 // Errors: kBadRecipe for combinations that make no sense.
 Result<void> check_recipe(const DistillRecipe& recipe);
+// The model that the student is made of.
+const std::filesystem::path& parts_of(const DistillRecipe& recipe) noexcept;
 // The level that the student is written at; empty: dense.
 std::string_view final_level(const DistillRecipe& recipe) noexcept;
 // The stage that says it; null: none does.

@@ -6,6 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "core/formats/shape.h"
 #include "kernels/dispatch/ops.h"
 #include "kernels/dispatch/train_ops.h"
 
@@ -47,8 +48,7 @@ Result<Parameters> Parameters::from_model(const Model& model, bool frozen, kerne
   for (std::size_t id = 0; id < model.weights.size(); ++id) {
     const WeightHandle& weight = model.weights[id];
     Parameter parameter{.name = model.graph.weights[id].name, .source_name = model.graph.weights[id].source_name,
-                        .shape = weight.shape, .elements = 1};
-    for (const std::int64_t size : weight.shape) parameter.elements *= static_cast<std::size_t>(size);
+                        .shape = weight.shape, .elements = static_cast<std::size_t>(shape_elements(weight.shape))};
     parameter.trainable = !frozen;
     parameter.decay = weight.shape.size() >= 2;
     const bool mapped = frozen && !weight.coded && weight.type == TensorType::kF32 &&
@@ -61,8 +61,8 @@ Result<Parameters> Parameters::from_model(const Model& model, bool frozen, kerne
 }
 
 Result<std::size_t> Parameters::add(std::string name, std::vector<std::int64_t> shape) {
-  Parameter parameter{.name = name, .source_name = std::move(name), .shape = std::move(shape), .elements = 1};
-  for (const std::int64_t size : parameter.shape) parameter.elements *= static_cast<std::size_t>(size);
+  Parameter parameter{.name = name, .source_name = std::move(name), .shape = std::move(shape)};
+  parameter.elements = static_cast<std::size_t>(shape_elements(parameter.shape));
   RETORT_TRY(parameter.master, AlignedBuffer::allocate(parameter.elements * sizeof(float), parameter.name));
   std::memset(parameter.value(), 0, parameter.elements * sizeof(float));
   parameter.data = parameter.value();

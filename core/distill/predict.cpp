@@ -7,6 +7,7 @@
 
 #include "core/distill/predict_rates.h"
 #include "core/distill/train_plan.h"
+#include "core/formats/shape.h"
 #include "core/model/backend.h"
 
 namespace retort::distill {
@@ -141,8 +142,7 @@ class Predictor {
     std::map<TensorType, std::uint64_t> elements;
     for (std::size_t id = 0; id < student_.weights.size(); ++id) {
       const auto& shape = student_.graph.weights[id].shape;
-      std::uint64_t count = 1;
-      for (const std::int64_t size : shape) count *= static_cast<std::uint64_t>(size);
+      const auto count = static_cast<std::uint64_t>(shape_elements(shape));
       const auto form = forms.find(static_cast<WeightId>(id));
       const bool grid = form != forms.end() && form->second.grid;
       TensorType type = form != forms.end() ? form->second.type : written_student_type(recipe_.type, student_.weights[id].type, shape.size());

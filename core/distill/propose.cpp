@@ -112,6 +112,13 @@ bool StudentTarget::met_by(const StudentPrediction& p) const noexcept {
   return (bytes == 0 || p.bytes <= bytes) && (memory == 0 || p.memory <= memory) && (latency_seconds == 0 || p.latency_seconds <= latency_seconds);
 }
 
+DistillRecipe StudentProposal::taken_into(DistillRecipe recipe) const {
+  recipe.student = student;
+  recipe.stages = stages;
+  recipe.type = type;
+  return recipe;
+}
+
 std::string StudentProposal::text() const {
   std::string out = fmt::format("{} layer{}", student.layers, student.layers == 1 ? "" : "s");
   if (student.feed_forward > 0) out += fmt::format(", feed-forward {}", student.feed_forward);

@@ -23,6 +23,7 @@ struct StudentProposal {
   std::string type;              // of a dense student's file
   StudentPrediction prediction;
   std::int64_t layer_parameters = 0;   // parameters of what is kept of the teacher's layers
+  DistillRecipe taken_into(DistillRecipe recipe) const;
   std::string text() const;            // "3 layers, 3/4 of the feed-forward, 8000 pieces, INT8"
 };
 

@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/base/folders.h"
+#include "core/formats/shape.h"
 #include "core/formats/writers.h"
 #include "kernels/api/half.h"
 
@@ -211,10 +212,8 @@ std::uint64_t student_bytes(const Model& student, const PackedWeights* packed, s
     const WeightHandle* const handle = packed ? packed->handle(static_cast<WeightId>(id)) : nullptr;
     if (handle) continue;
     const std::vector<std::int64_t>& shape = student.graph.weights[id].shape;
-    std::uint64_t elements = 1;
-    for (const std::int64_t size : shape) elements *= static_cast<std::uint64_t>(size);
     const TensorType written = packed ? TensorType::kF32 : written_student_type(type, student.weights[id].type, shape.size());
-    sum += elements * kernels::traits(written).block_bytes;
+    sum += static_cast<std::uint64_t>(shape_elements(shape)) * kernels::traits(written).block_bytes;
   }
   return sum;
 }

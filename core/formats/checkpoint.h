@@ -17,6 +17,7 @@
 #include "core/base/files.h"
 #include "core/base/result.h"
 #include "core/formats/coded_tensor.h"
+#include "core/formats/shape.h"
 #include "kernels/api/tensor_type.h"
 
 namespace retort {
@@ -33,11 +34,7 @@ struct TensorEntry {
   // Set when the values lie in several parts (GPTQ …): then `type` is kF32 and `data` is empty.
   std::shared_ptr<const CodedTensor> coded;
 
-  std::int64_t elements() const noexcept {
-    std::int64_t n = 1;
-    for (const std::int64_t d : shape) n *= d;
-    return n;
-  }
+  std::int64_t elements() const noexcept { return shape_elements(shape); }
   std::int64_t columns() const noexcept { return shape.empty() ? 1 : shape.back(); }
   std::int64_t rows() const noexcept { return columns() == 0 ? 0 : elements() / columns(); }
   // Bytes in the file, of all parts.

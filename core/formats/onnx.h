@@ -13,6 +13,7 @@
 
 #include "core/base/files.h"
 #include "core/base/result.h"
+#include "core/formats/shape.h"
 #include "kernels/api/tensor_type.h"
 
 namespace retort::onnx {
@@ -41,11 +42,7 @@ struct StoredTensor {
   std::shared_ptr<const std::vector<std::byte>> owned;   // holds `data` when the file writes numbers in another way
   bool external = false;                        // in a file beside the graph
 
-  std::int64_t elements() const noexcept {
-    std::int64_t n = 1;
-    for (const std::int64_t size : shape) n *= size;
-    return n;
-  }
+  std::int64_t elements() const noexcept { return shape_elements(shape); }
 };
 
 struct Graph;

@@ -6,6 +6,7 @@
 #include "core/measure/hardware.h"
 #include "core/model/cpu_session.h"
 #include "core/model/device_backend.h"
+#include "core/model/session_rules.h"
 
 namespace retort {
 namespace {
@@ -55,12 +56,6 @@ class CpuBackend final : public Backend {
   std::shared_ptr<CpuEngine> engine_;
 };
 
-std::uint64_t elements(const WeightHandle& weight) {
-  std::uint64_t n = 1;
-  for (const std::int64_t d : weight.shape) n *= static_cast<std::uint64_t>(d);
-  return n;
-}
-
 // As CpuSession::count_weights counts it: a repacked weight takes the stored one's place, unless rows of it are
 // looked up as embeddings.
 std::uint64_t predict_weight_bytes(const Model& model, const kernels::LinearChoice& choice) {
@@ -77,7 +72,7 @@ std::uint64_t predict_weight_bytes(const Model& model, const kernels::LinearChoi
     const WeightHandle& weight = model.weights[i];
     const std::size_t repacked = linear[i] ? kernels::predict_repacked_bytes(linear_weight(weight), choice) : 0;
     bytes += repacked;
-    if (vector[i]) bytes += sizeof(float) * elements(weight);
+    if (vector[i]) bytes += sizeof(float) * weight_elements(weight);
     if (repacked == 0 || embedding[i]) bytes += weight.stored_bytes();
   }
   return bytes;

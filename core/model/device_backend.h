@@ -31,6 +31,8 @@ struct DeviceList {
 };
 // Never fails: what is missing is the reason.
 DeviceList list_devices();
+// What whoever reads of devices must know.
+inline constexpr std::string_view kDeviceCaveat = "Nothing of CUDA in Retort has ever run on a device: figures from one are the first.";
 
 // "cuda" or "cuda:N". Errors: kUnsupported (no permission, driver, plug-in or such device, with the reason), kBadArgument (the name).
 Result<std::unique_ptr<Backend>> make_device_backend(std::string_view name);

@@ -1,3 +1,4 @@
+#include "core/formats/shape.h"
 #include "core/model/model.h"
 
 #include <algorithm>
@@ -115,11 +116,7 @@ Result<WeightHandle> bind_weight(const WeightSpec& spec, const std::shared_ptr<c
 
 std::int64_t Model::parameters() const noexcept {
   std::int64_t sum = 0;
-  for (const WeightSpec& spec : graph.weights) {
-    std::int64_t n = 1;
-    for (const std::int64_t d : spec.shape) n *= d;
-    sum += n;
-  }
+  for (const WeightSpec& spec : graph.weights) sum += shape_elements(spec.shape);
   return sum;
 }
 

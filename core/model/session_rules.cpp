@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "core/formats/shape.h"
 #include "core/model/sampling.h"
 
 namespace retort {
@@ -128,9 +129,7 @@ Result<std::int64_t> check_head(const Model& model, std::span<const float> hidde
 }
 
 std::size_t weight_elements(const WeightHandle& weight) noexcept {
-  std::size_t n = 1;
-  for (const std::int64_t d : weight.shape) n *= static_cast<std::size_t>(d);
-  return n;
+  return static_cast<std::size_t>(shape_elements(weight.shape));
 }
 
 std::vector<float> weight_in_f32(const WeightHandle& weight) {

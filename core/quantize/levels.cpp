@@ -7,6 +7,7 @@
 #include "core/distill/student.h"
 #include "core/export/folder_export.h"
 #include "core/export/gguf_export.h"
+#include "core/formats/shape.h"
 #include "core/quantize/level_policy.h"
 #include "core/quantize/quantizer.h"
 
@@ -104,15 +105,9 @@ class Planner {
   bool tied_ = true;
 };
 
-std::uint64_t elements_of(const std::vector<std::int64_t>& shape) {
-  std::uint64_t n = 1;
-  for (const std::int64_t size : shape) n *= static_cast<std::uint64_t>(size);
-  return n;
-}
-
 std::uint64_t bytes_of(const std::vector<std::int64_t>& shape, TensorType type) {
   const auto columns = shape.empty() ? 1 : static_cast<std::size_t>(shape.back());
-  const std::uint64_t rows = columns == 0 ? 0 : elements_of(shape) / columns;
+  const std::uint64_t rows = columns == 0 ? 0 : static_cast<std::uint64_t>(shape_elements(shape)) / columns;
   return rows * (row_bytes(type, columns) + (type == TensorType::kI8 ? sizeof(float) : 0));
 }
 
@@ -176,7 +171,7 @@ Result<LevelPlan> plan_level(const Model& model, std::string_view level_id, bool
     TensorPlan tensor{static_cast<WeightId>(i), spec.name, choice.type, std::nullopt, bytes_of(spec.shape, choice.type)};
     if (choice.type != choice.wanted) tensor.wanted = choice.wanted;
     plan.bytes += tensor.bytes;
-    elements += elements_of(spec.shape);
+    elements += static_cast<std::uint64_t>(shape_elements(spec.shape));
     plan.tensors.push_back(std::move(tensor));
   }
   plan.bits_per_weight = elements == 0 ? 0 : 8.0 * static_cast<double>(plan.bytes) / static_cast<double>(elements);

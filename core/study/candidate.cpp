@@ -8,6 +8,7 @@
 
 #include "core/distill/student.h"
 #include "core/export/folder_export.h"
+#include "core/formats/shape.h"
 
 namespace retort {
 namespace {
@@ -28,10 +29,8 @@ Digest tensor_key(const Model& source, const Digest& source_digest, const Derive
 }
 
 std::pair<std::int64_t, std::int64_t> rows_and_columns(const WeightHandle& weight) {
-  std::int64_t elements = 1;
-  for (const std::int64_t extent : weight.shape) elements *= extent;
   const std::int64_t columns = weight.shape.empty() ? 1 : weight.shape.back();
-  return {columns > 0 ? elements / columns : 0, columns};
+  return {columns > 0 ? shape_elements(weight.shape) / columns : 0, columns};
 }
 
 CandidatePlan plan_as_stored(const Model& source) {

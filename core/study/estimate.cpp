@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "core/distill/predict.h"
+#include "core/formats/shape.h"
 #include "core/measure/hardware.h"
 #include "core/study/compare.h"
 #include "core/study/runner.h"
@@ -152,8 +153,7 @@ RunEstimate estimate_run(const Study& study) {
         for (const DerivedTensor& tensor : (*plan)->tensors) {
           if (!counted.insert(tensor.key).second || own->store()->contains(tensor.key)) continue;
           const WeightHandle& weight = model.weights[static_cast<std::size_t>(tensor.weight)];
-          double elements = 1;
-          for (const std::int64_t extent : weight.shape) elements *= static_cast<double>(extent);
+          const auto elements = static_cast<double>(shape_elements(weight.shape));
           weights += elements;
           sums.disk += static_cast<std::uint64_t>(elements * kernels::traits(tensor.type).bits_per_weight() / 8) + 256;
         }

@@ -113,7 +113,6 @@ std::vector<fs::path> named_texts(const distill::DistillRecipe& recipe) {
   return texts;
 }
 
-const fs::path& parts_of(const distill::DistillRecipe& recipe) noexcept { return recipe.student.model.empty() ? recipe.teacher : recipe.student.model; }
 
 Digest student_digest(const StudyDocument& document, const Recipe& recipe) {
   DigestBuilder builder;

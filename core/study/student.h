@@ -28,8 +28,6 @@ Recipe with_absolute_paths(const Recipe& recipe);
 // The models and the texts that it names.
 std::vector<std::filesystem::path> named_models(const distill::DistillRecipe& recipe);
 std::vector<std::filesystem::path> named_texts(const distill::DistillRecipe& recipe);
-// The model that the student is made of.
-const std::filesystem::path& parts_of(const distill::DistillRecipe& recipe) noexcept;
 // Of everything that decides what the student's last stage leaves.
 Digest student_digest(const StudyDocument& document, const Recipe& recipe);
 

@@ -32,7 +32,7 @@ HardwarePopup::HardwarePopup(const CoreApi& api, QWidget* window)
   m_device->setToolTip(tr("Runs of this study measure speed, memory and energy there, beside the processor"));
   m_device->hide();
   column->addWidget(m_device);
-  m_untried = new QLabel(tr("Nothing of CUDA in Retort has ever run on a device: its figures here are the first."));
+  m_untried = new QLabel;
   m_untried->setWordWrap(true);
   m_untried->hide();
   column->addWidget(m_untried);
@@ -99,7 +99,8 @@ void HardwarePopup::showDevices(const DeviceList& list) {
                     tr("Compute capability %1").arg(QString::fromStdString(device.compute)));
   }
   if (list.devices.empty()) m_gpuFacts->add(tr("GPU"), tr("none"), QString::fromStdString(list.reason));
-  if (list.devices.empty()) m_untried->setText(tr("No GPU: %1").arg(QString::fromStdString(list.reason)));
+  const QString caveat = toQString(kDeviceCaveat);
+  m_untried->setText(list.devices.empty() ? tr("No GPU: %1\n%2").arg(QString::fromStdString(list.reason), caveat) : caveat);
   m_untried->show();
   fillChoice();
 }

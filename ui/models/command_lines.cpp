@@ -66,7 +66,7 @@ QString draftCommand(const StudySnapshot& study, const Recipe& recipe) {
           break;
         }
     const std::string_view level = student ? distill::final_level(*student) : std::string_view();
-    const std::filesystem::path parts = !student ? std::filesystem::path() : student->student.model.empty() ? student->teacher : student->student.model;
+    const std::filesystem::path parts = student ? distill::parts_of(*student) : std::filesystem::path();
     const bool gguf = parts.empty() ? study.source->gguf : parts.extension() == ".gguf";
     const bool file = level.empty() ? gguf : !distill::folder_level(level);
     return line + QStringLiteral(" -o %1%2").arg(name, file ? QStringLiteral(".gguf") : QString());

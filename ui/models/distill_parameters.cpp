@@ -1,8 +1,8 @@
 #include "ui/models/distill_parameters.h"
 
-#include <QLocale>
 #include <cmath>
 
+#include "ui/format.h"
 #include "ui/models/distill_rows.h"
 #include "ui/translate.h"
 
@@ -93,12 +93,10 @@ std::optional<QVariant> DistillParameter::parse(const QString& text) const {
   if (kind == Kind::Choice) return choices.contains(text) ? std::optional(QVariant(text)) : std::nullopt;
   if (kind == Kind::Flag) return QVariant(text == tr("on"));
   if (text.trimmed().isEmpty() && !zero.isEmpty() && special < low) return QVariant(special);
-  bool ok = false;
-  QString digits = text.trimmed();
-  double value = QLocale::c().toDouble(digits.replace(QLatin1Char(','), QLatin1Char('.')), &ok);
-  if (!ok || !std::isfinite(value) || value < low || (high > 0 && value > high) || value > 9e15) return std::nullopt;
-  if (kind == Kind::Whole && value != std::floor(value)) return std::nullopt;
-  return QVariant(value);
+  const std::optional<double> value = typedNumber(text);
+  if (!value || *value < low || (high > 0 && *value > high) || *value > 9e15) return std::nullopt;
+  if (kind == Kind::Whole && *value != std::floor(*value)) return std::nullopt;
+  return QVariant(*value);
 }
 
 std::vector<DistillParameter> distillParameters(DistillParameter::Group group, const distill::DistillRecipe& recipe) {

@@ -35,10 +35,13 @@ void loop2(const Call& call, const Tensor& a, const Tensor& b, R* out, const Sha
     const T* q = y + from[1];
     R* to = out + at;
     const auto [sp, sq] = walk.step();
-    if (sp == 1 && sq == 1) for (std::int64_t i = 0; i < n; ++i) to[i] = f(p[i], q[i]);
-    else if (sp == 1 && sq == 0) for (std::int64_t i = 0; i < n; ++i) to[i] = f(p[i], *q);
-    else if (sp == 0 && sq == 1) for (std::int64_t i = 0; i < n; ++i) to[i] = f(*p, q[i]);
-    else for (std::int64_t i = 0; i < n; ++i) to[i] = f(p[i * sp], q[i * sq]);
+    // Loops of their own for what nets spend their time on.
+    if constexpr (std::is_same_v<T, float> && std::is_same_v<R, float>) {
+      if (sp == 1 && sq == 1) { for (std::int64_t i = 0; i < n; ++i) to[i] = f(p[i], q[i]); return; }
+      if (sp == 1 && sq == 0) { for (std::int64_t i = 0; i < n; ++i) to[i] = f(p[i], *q); return; }
+      if (sp == 0 && sq == 1) { for (std::int64_t i = 0; i < n; ++i) to[i] = f(*p, q[i]); return; }
+    }
+    for (std::int64_t i = 0; i < n; ++i) to[i] = f(p[i * sp], q[i * sq]);
   });
 }
 

@@ -113,9 +113,7 @@ class PredictTest : public QObject {
       for (const StudentProposal& proposal : proposals) {
         QVERIFY(target.met_by(proposal.prediction) && proposal.layer_parameters <= before);
         before = proposal.layer_parameters;
-        recipe.student = proposal.student;
-        recipe.stages = proposal.stages;
-        recipe.type = proposal.type;
+        recipe = proposal.taken_into(recipe);
         must(check_recipe(recipe));
         QCOMPARE(must(predict_student(teacher, recipe, 1)).bytes, proposal.prediction.bytes);
         if (++recipe.student.layers > teacher.config.layers) continue;

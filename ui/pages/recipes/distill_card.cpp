@@ -92,11 +92,7 @@ QWidget* DistillCard::buildStudent() {
   m_proposals = new ProposalBar(m_study);
   column->addWidget(m_proposals);
   connect(m_proposals, &ProposalBar::chosen, this, [this](const distill::StudentProposal& proposal) {
-    DistillRecipe recipe = m_recipe;
-    recipe.student = proposal.student;
-    recipe.stages = proposal.stages;
-    recipe.type = proposal.type;
-    take(recipe);
+    take(proposal.taken_into(m_recipe));
   });
   m_blocks = new BlockStrips(tr("Student designer"));
   column->addWidget(m_blocks);
@@ -167,8 +163,7 @@ void DistillCard::showTab(const QString& name) {
 
 // Empty: the study's source.
 QString DistillCard::wherePartsAre() const {
-  const std::filesystem::path& parts = m_recipe.student.model.empty() ? m_recipe.teacher : m_recipe.student.model;
-  return QString::fromStdU16String(parts.u16string());
+  return QString::fromStdU16String(distill::parts_of(m_recipe).u16string());
 }
 
 ModelService& DistillCard::partsModel() const { return wherePartsAre().isEmpty() || !m_other ? m_source : *m_other; }

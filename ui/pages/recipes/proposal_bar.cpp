@@ -4,7 +4,6 @@
 #include <QHBoxLayout>
 #include <QLabel>
 #include <QLineEdit>
-#include <QLocale>
 #include <QVBoxLayout>
 
 #include "ui/format.h"
@@ -85,9 +84,8 @@ void ProposalBar::say(const QString& text) {
 }
 
 void ProposalBar::ask() {
-  bool ok = false;
-  const double value = QLocale::c().toDouble(m_most->text().trimmed().replace(QLatin1Char(','), QLatin1Char('.')), &ok);
-  if (!ok || !(value > 0) || value > 1e9) return say(tr("A number above 0"));
+  const double value = typedNumber(m_most->text()).value_or(0);
+  if (!(value > 0) || value > 1e9) return say(tr("A number above 0"));
   if (!m_model || !m_study.api().proposeStudents) return say(tr("The model isn't read yet"));
   distill::StudentTarget target;
   kLimitUnits[m_unit->currentIndex()].set(target, value);

@@ -2,7 +2,6 @@
 
 #include <QComboBox>
 #include <QLineEdit>
-#include <QLocale>
 #include <QMenu>
 #include <QSignalBlocker>
 #include <QVBoxLayout>
@@ -71,14 +70,13 @@ QLineEdit* StageList::makeNumber(const QString& name, const QString& unit, doubl
   if (value > 0) line->setText(QString::number(value, 'g', 8));
   connect(line, &QLineEdit::editingFinished, this, [this, line, index, whole, set, name] {
     if (m_filling || index >= m_stages.size()) return;
-    bool ok = line->text().trimmed().isEmpty();
-    const double typed = ok ? 0 : QLocale::c().toDouble(line->text().trimmed(), &ok);
-    if (!ok || typed < 0 || typed > 1e9 || (whole && typed != std::floor(typed)) || !std::isfinite(typed)) {
+    const std::optional<double> typed = line->text().trimmed().isEmpty() ? 0.0 : typedNumber(line->text());
+    if (!typed || *typed < 0 || *typed > 1e9 || (whole && *typed != std::floor(*typed))) {
       emit refused(tr("%1 of stage %2: %3 is not possible").arg(name).arg(index + 1).arg(line->text()));
       return fill();
     }
     const TrainStage before = m_stages[index];
-    set(m_stages[index], typed);
+    set(m_stages[index], *typed);
     if (before.steps != m_stages[index].steps || before.rate != m_stages[index].rate) emit edited(m_stages);
   });
   return line;
