@@ -100,7 +100,8 @@ Result<void> run(const EvalArguments& options, Context& context) {
   }
   fmt::print("{} · {} · activations {} · n = {} · {:.1f} s\n", evaluation.task, data.name, evaluation.activations, evaluation.n, evaluation.seconds);
   for (const auto& [name, figure] : evaluation.figures)
-    fmt::print("  {:<22} {:12.6f}   95 % {:.6f} … {:.6f}\n", name, figure.value, figure.low, figure.high);
+    if (evaluation.rows.size() > 1) fmt::print("  {:<22} {:12.6f}   95 % {:.6f} … {:.6f}\n", name, figure.value, figure.low, figure.high);
+    else fmt::print("  {:<22} {:12.6f}   no interval from a single chunk or example\n", name, figure.value);
   return {};
 }
 

@@ -14,15 +14,6 @@ const Node* head_of(const Graph& graph, const TrainPlan& plan) {
   return plan.head < 0 ? nullptr : &graph.nodes[static_cast<std::size_t>(plan.head)];
 }
 
-// What the logits are made from (a decoder), or the logits (a classifier).
-Result<ValueId> answer_of(const Model& model, bool classifies) {
-  if (classifies) return model.graph.logits;
-  for (const Node& node : model.graph.nodes)
-    if (node.output == model.graph.logits && node.op == Op::kLinear) return node.inputs[0];
-  return Error{.code = ErrorCode::kUnsupported, .place = model.config.architecture, .expected = "a model whose logits are a linear's",
-               .found = "another head"};
-}
-
 // The last value of a layer and its attention node.
 struct LayerValues {
   ValueId last = -1;

@@ -11,15 +11,6 @@
 namespace retort::distill {
 namespace {
 
-// What the logits are made from (a decoder), or the logits (a classifier).
-Result<ValueId> answer_of(const Model& model, bool classifies) {
-  if (classifies) return model.graph.logits;
-  for (const Node& node : model.graph.nodes)
-    if (node.output == model.graph.logits && node.op == Op::kLinear) return node.inputs[0];
-  return Error{.code = ErrorCode::kUnsupported, .place = model.config.architecture, .expected = "a model whose logits are a linear's",
-               .found = "another head", .next_step = "take another teacher"};
-}
-
 std::string place_of(const Model& model) { return model.checkpoint ? model.checkpoint->path.string() : model.config.architecture; }
 
 std::span<const TokenId> read_by(const TrainingExample& example, std::size_t teacher) {
@@ -28,6 +19,14 @@ std::span<const TokenId> read_by(const TrainingExample& example, std::size_t tea
 }
 
 }  // namespace
+
+Result<ValueId> answer_of(const Model& model, bool classifies) {
+  if (classifies) return model.graph.logits;
+  for (const Node& node : model.graph.nodes)
+    if (node.output == model.graph.logits && node.op == Op::kLinear) return node.inputs[0];
+  return Error{.code = ErrorCode::kUnsupported, .place = model.config.architecture, .expected = "a model whose logits are a linear's",
+               .found = "another head", .next_step = "take another model"};
+}
 
 void mix_logits(std::span<const float* const> logits, std::span<const double> weights, bool by_agreement, std::int64_t label,
                 double temperature, std::span<float> out, std::span<float> probabilities) {

@@ -15,6 +15,9 @@
 
 namespace retort::distill {
 
+// The value that a model answers with: what its logits are made from (a decoder), or the logits (a classifier). Errors: kUnsupported.
+Result<ValueId> answer_of(const Model& model, bool classifies);
+
 struct Teacher {
   const Model* model = nullptr;
   Parameters* parameters = nullptr;

@@ -11,7 +11,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::uint64_t kMostParts = 99999;   // five digits in the name
+constexpr std::uint64_t kMostFiles = 99999;   // five digits in the name
 
 struct SplitName {
   std::string prefix;
@@ -80,7 +80,7 @@ Result<std::shared_ptr<Checkpoint>> read_part(const fs::path& path, std::uint64_
 Result<std::shared_ptr<const Checkpoint>> open_split(std::shared_ptr<Checkpoint> given, std::uint64_t parts) {
   const fs::path path = given->path;
   const auto name = parse_name(path.filename().string());
-  if (!name || name->parts != parts || parts > kMostParts)
+  if (!name || name->parts != parts || parts > kMostFiles)
     return Error{.code = ErrorCode::kUnsupported, .file = path.string(), .place = "key split.count",
                  .expected = fmt::format("a file named NAME-00001-of-{:05}.gguf", parts),
                  .found = printable(path.filename().string()),

@@ -11,7 +11,7 @@
 namespace retort::text {
 namespace {
 
-constexpr std::string_view kMark = "\xE2\x96\x81";  // ▁
+constexpr std::string_view kSpaceMark = "\xE2\x96\x81";  // ▁
 
 // Values of tokenizer.ggml.token_type.
 enum TokenType : std::int64_t { kNormal = 1, kUnknown = 2, kControl = 3, kUserDefined = 4, kUnused = 5, kByte = 6 };
@@ -152,12 +152,12 @@ Result<PipelineParts> sentencepiece_bpe(const Metadata& metadata, const Tables& 
   RETORT_TRY(parts.model, make_scored_bpe(std::move(vocabulary), scores, mergeable, options));
   const bool prefix = metadata.bool_at("tokenizer.ggml.add_space_prefix").value_or(true);
   std::vector<NormalizerPtr> normalizers;
-  if (prefix) normalizers.push_back(make_prepend(std::string(kMark)));
+  if (prefix) normalizers.push_back(make_prepend(std::string(kSpaceMark)));
   RETORT_TRY(Regex space, Regex::literal(" ", "space"));
-  normalizers.push_back(make_replace(std::move(space), std::string(kMark)));
+  normalizers.push_back(make_replace(std::move(space), std::string(kSpaceMark)));
   parts.normalizer = make_normalizer_sequence(std::move(normalizers));
   std::vector<DecoderPtr> decoders;
-  RETORT_TRY(Regex mark, Regex::literal(kMark, "mark"));
+  RETORT_TRY(Regex mark, Regex::literal(kSpaceMark, "mark"));
   decoders.push_back(make_replace_decoder(std::move(mark), " "));
   decoders.push_back(make_byte_fallback_decoder());
   decoders.push_back(make_fuse_decoder());
@@ -174,7 +174,7 @@ Result<PipelineParts> bert_wordpiece(const Metadata& metadata, const Tables& tab
   vocabulary.reserve(tables.tokens->size());
   for (std::size_t id = 0; id < tables.tokens->size(); ++id) {
     std::string piece = (*tables.tokens)[id];
-    if (piece.starts_with(kMark)) piece.erase(0, kMark.size());
+    if (piece.starts_with(kSpaceMark)) piece.erase(0, kSpaceMark.size());
     else if (tables.types[id] == kNormal && !(piece.starts_with('[') && piece.ends_with(']'))) piece.insert(0, "##");
     RETORT_CHECK(vocabulary.add(std::move(piece), id, "tokenizer.ggml.tokens"));
   }
@@ -210,9 +210,9 @@ Result<PipelineParts> t5_unigram(const Metadata& metadata, const Tables& tables)
   const PrependScheme scheme = prefix ? PrependScheme::kAlways : PrependScheme::kNever;
   std::vector<PreTokenizerPtr> steps;
   if (metadata.bool_at("tokenizer.ggml.remove_extra_whitespaces").value_or(true)) steps.push_back(make_whitespace_split());
-  steps.push_back(make_metaspace(std::string(kMark), scheme, true));
+  steps.push_back(make_metaspace(std::string(kSpaceMark), scheme, true));
   parts.pre_tokenizer = make_pre_tokenizer_sequence(std::move(steps));
-  parts.decoder = make_metaspace_decoder(std::string(kMark), prefix);
+  parts.decoder = make_metaspace_decoder(std::string(kSpaceMark), prefix);
   set_bos_and_eos(parts, metadata, tables, false, true);
   return parts;
 }

@@ -1,6 +1,7 @@
 // The designer of students: its parameters agree with the recipe's reader, its blocks with the design, its two sides with each
 // other; it proposes students for a limit.
 #include <QAbstractItemModelTester>
+#include <QFileDialog>
 #include <QJsonDocument>
 #include <QJsonObject>
 #include <QLabel>
@@ -9,6 +10,7 @@
 #include <QPushButton>
 #include <QRegularExpression>
 #include <QSignalSpy>
+#include <QTimer>
 #include <QToolButton>
 #include <QtTest>
 
@@ -18,6 +20,7 @@
 #include "ui/models/parameter_model.h"
 #include "ui/models/student_shape.h"
 #include "ui/pages/recipes/distill_card.h"
+#include "ui/pages/recipes/parameter_table.h"
 #include "ui/pages/recipes/proposal_bar.h"
 #include "ui/pages/recipes/recipe_editor.h"
 #include "ui/pages/recipes/recipes_page.h"
@@ -285,6 +288,28 @@ class DesignerTest : public QObject {
     for (QToolButton* button : list.findChildren<QToolButton*>())
       if (button->accessibleName() == QStringLiteral("Remove stage 2")) button->click();
     QCOMPARE(list.stages().size(), std::size_t(1));   // nothing is packed any more, so there is nothing to repair
+  }
+
+  void aFileIsLookedForByKey() {
+    ParameterTable table(QStringLiteral("Data"), Group::Data);
+    table.parameters().setRecipe({});
+    const auto rows = distillParameters(Group::Data, {});
+    const auto path = std::find_if(rows.begin(), rows.end(), [](const DistillParameter& p) { return p.kind == DistillParameter::Kind::Path; });
+    QVERIFY(path != rows.end());
+    table.show();
+    table.showPlace(path->place);
+    bool asked = false;
+    QTimer answer;
+    connect(&answer, &QTimer::timeout, &answer, [&] {
+      auto* const files = qobject_cast<QFileDialog*>(QApplication::activeModalWidget());
+      if (!files) return;
+      asked = true;
+      files->reject();
+    });
+    answer.start(10);
+    QTest::keyClick(&table, Qt::Key_F4);
+    QVERIFY(asked);
+    QVERIFY(path->get(table.parameters().recipe()).toString().isEmpty());
   }
 
   void theEditorsSidesFollowEachOther() {

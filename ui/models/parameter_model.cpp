@@ -60,6 +60,7 @@ QVariant ParameterModel::data(const QModelIndex& index, int role) const {
     QStringList lines{p.explanation, p.range(), p.place};
     if (!idle.isEmpty()) lines.prepend(idle);
     if (p.kind == Kind::Path && !p.text(p.get(m_recipe)).isEmpty()) lines.prepend(p.text(p.get(m_recipe)));
+    if (p.kind == Kind::Path && idle.isEmpty()) lines << tr("F4 looks for it among the files");
     lines.removeAll(QString());
     return lines.join(QLatin1Char('\n'));
   }

@@ -15,7 +15,7 @@
 namespace retort::ui {
 namespace {
 
-constexpr double kLeft = 72;
+constexpr double kScaleWidth = 72;
 
 QString signedBytes(double bytes) {
   const QString text = bytesQuantity(static_cast<std::uint64_t>(std::abs(bytes))).text();
@@ -94,7 +94,7 @@ std::vector<std::int64_t> StairChart::order() const {
 StairChart::Geometry StairChart::geometryFor(const QSize& size) const {
   const QFontMetrics metrics(Theme::instance().font(Theme::Size::Small));
   Geometry geometry;
-  geometry.area = QRectF(kLeft, kGap + metrics.height(), std::max(60.0, size.width() - kLeft - kGapLarge), std::max(40.0, size.height() - (2.0 + static_cast<double>(lineNames().size())) * metrics.height() - kGap - 4));
+  geometry.area = QRectF(kScaleWidth, kGap + metrics.height(), std::max(60.0, size.width() - kScaleWidth - kGapLarge), std::max(40.0, size.height() - (2.0 + static_cast<double>(lineNames().size())) * metrics.height() - kGap - 4));
   geometry.y = {m_low, m_high, geometry.area.bottom(), geometry.area.top(), m_measure.logarithmic};
   geometry.width = geometry.area.width() / static_cast<double>(std::max<std::size_t>(m_treads.size(), 1));
   return geometry;
@@ -177,13 +177,13 @@ void StairChart::draw(QPainter& painter, const QSize& size) const {
     painter.setPen(QPen(color(Role::Line), 0.8));
     painter.drawLine(QPointF(geometry.area.left(), y), QPointF(geometry.area.right(), y));
     painter.setPen(color(Role::Muted));
-    painter.drawText(QRectF(0, y - 9, kLeft - kGapSmall, 18), Qt::AlignRight | Qt::AlignVCenter, tickText(tick));
+    painter.drawText(QRectF(0, y - 9, kScaleWidth - kGapSmall, 18), Qt::AlignRight | Qt::AlignVCenter, tickText(tick));
   }
   painter.setPen(color(Role::Muted));
   painter.drawText(QPointF(kGapLarge, metrics.ascent() + 2), m_measure.title);
   const QStringList rows = lineNames();
   for (int row = 0; row < static_cast<int>(rows.size()); ++row)
-    painter.drawText(QRectF(0, geometry.area.bottom() + 3 + (row + 1) * metrics.height(), kLeft - kGapSmall, metrics.height()), Qt::AlignRight, metrics.elidedText(rows[row], Qt::ElideRight, static_cast<int>(kLeft) - kGapSmall));
+    painter.drawText(QRectF(0, geometry.area.bottom() + 3 + (row + 1) * metrics.height(), kScaleWidth - kGapSmall, metrics.height()), Qt::AlignRight, metrics.elidedText(rows[row], Qt::ElideRight, static_cast<int>(kScaleWidth) - kGapSmall));
   for (std::size_t i = 0; i < m_treads.size(); ++i) {
     drawTread(painter, geometry, i);
     drawTexts(painter, geometry, i);

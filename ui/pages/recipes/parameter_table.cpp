@@ -224,6 +224,8 @@ void ParameterTable::keyPressEvent(QKeyEvent* event) {
   const QModelIndex now = currentIndex().isValid() ? currentIndex().siblingAtColumn(ParameterModel::Value) : QModelIndex();
   const bool plain = event->modifiers() == Qt::NoModifier || event->modifiers() == Qt::KeypadModifier;
   if (now.isValid() && plain && (event->key() == Qt::Key_Return || event->key() == Qt::Key_Enter || event->key() == Qt::Key_Space)) return start(now);
+  if (now.isValid() && plain && event->key() == Qt::Key_F4 && m_model->parameter(now.row()).kind == Kind::Path && now.flags().testFlag(Qt::ItemIsEditable))
+    return browse(now);
   if (now.isValid() && plain && (event->key() == Qt::Key_Delete || event->key() == Qt::Key_Backspace)) {
     const DistillParameter& parameter = m_model->parameter(now.row());
     m_model->setData(now, parameter.text(parameter.standard()), Qt::EditRole);
