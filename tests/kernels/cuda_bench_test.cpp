@@ -22,7 +22,7 @@ class CudaBenchTest : public QObject {
     bench::kernel_rows(b);
     QVERIFY(!b.failed);
     const std::size_t kernels = b.figures.size();
-    QCOMPARE(kernels, std::size_t{7 * 4 + 3 * 2 + 3 + 2 * 4 + 2 * 4});
+    QCOMPARE(kernels, std::size_t{7 * 4 + 6 * 2 + 3 * 2 + 3 + 2 * 4 + 2 * 4});
     bench::model_rows(b);
     QVERIFY(!b.failed);
     QCOMPARE(b.figures.size() - kernels, std::size_t{3 * 4});
