@@ -102,7 +102,7 @@ void Capture::start() {
   if (m_study.snapshot() || !m_needsStudy) return next();
   connect(&m_study, &StudyService::snapshotChanged, this, [this] { next(); }, Qt::SingleShotConnection);
   connect(&m_study, &StudyService::failed, this, [this](const Failure& failure) {
-    m_problems << failure.text + QLatin1Char(' ') + failure.remedy;
+    m_problems << failure.sentences();
     emit finished(m_problems);
   });
 }

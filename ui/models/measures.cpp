@@ -68,7 +68,7 @@ QString measureText(const Measure& measure, const CandidateInfo& candidate) {
   const auto figure = measure.figure(candidate);
   if (!figure) return QStringLiteral("–");
   if (figure->high > figure->low) return figureText(*figure, measure.scale);
-  return significant(figure->value * measure.scale, 4);
+  return significant(figure->value * measure.scale, 3);   // as the inspector shows it
 }
 
 bool hasAnswers(const Evaluation& evaluation) { return evaluation.task == "choice" || evaluation.task == "exact" || evaluation.task == "classification"; }

@@ -7,6 +7,8 @@
 
 namespace retort::ui {
 
+QString Failure::sentences() const { return remedy.isEmpty() ? text + QLatin1Char('.') : QStringLiteral("%1. %2.").arg(text, remedy); }
+
 Failure failureOf(const Error& error, const QString& what) {
   // error_text is "cause. Next: remedy."; the one table of sentences stays in core.
   const QString whole = QString::fromStdString(error_text(error));

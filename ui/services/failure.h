@@ -12,6 +12,7 @@ struct Failure {
   QString remedy;    // the next step, as a sentence
   QString details;   // code, byte, expected and found, for the unfolding part
   ErrorCode code = ErrorCode::kInternal;
+  QString sentences() const;   // both, for a line
 };
 
 // What a request was about goes before the cause: failureOf(error, tr("Opening the study")).

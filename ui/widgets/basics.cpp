@@ -224,8 +224,7 @@ void Notice::showText(Kind kind, const QString& text, const QString& details) {
 }
 
 void Notice::showFailure(const Failure& failure) {
-  const QString remedy = failure.remedy.isEmpty() ? QString() : QStringLiteral(" %1.").arg(failure.remedy);
-  showText(Kind::Bad, failure.text + QStringLiteral(".") + remedy, failure.details);
+  showText(Kind::Bad, failure.sentences(), failure.details);
 }
 
 void Notice::setRemedy(const QString& text, QObject* context, std::function<void()> body) {

@@ -4,6 +4,8 @@
 #include <QHelpEvent>
 #include <QPainter>
 #include <QToolTip>
+#include <algorithm>
+#include <cmath>
 
 namespace retort::ui {
 
@@ -26,6 +28,21 @@ QSize FigureTiles::sizeHint() const {
 }
 QSize FigureTiles::minimumSizeHint() const { return {240, sizeHint().height()}; }
 
+std::vector<double> FigureTiles::edges() const {
+  const QFontMetrics small(Theme::instance().font(Theme::Size::Small)), strong(Theme::instance().font(Theme::Size::Body, true));
+  std::vector<double> wanted;
+  double sum = 0;
+  for (const FigureTile& tile : m_tiles) {
+    const int figure = strong.horizontalAdvance(tile.figure.value) + kGapSmall + small.horizontalAdvance(tile.figure.unit);
+    wanted.push_back(std::max({figure, small.horizontalAdvance(tile.title), small.horizontalAdvance(tile.note)}) + kGap);
+    sum += wanted.back();
+  }
+  const double room = width(), share = (room - sum) / static_cast<double>(m_tiles.size());
+  std::vector<double> out{0};
+  for (const double one : wanted) out.push_back(out.back() + (share >= 0 ? one + share : one * room / sum));
+  return out;
+}
+
 void FigureTiles::paintEvent(QPaintEvent*) {
   static constexpr Role kInks[] = {Role::Text, Role::Muted, Role::Good, Role::Warn, Role::Bad};
   if (m_tiles.empty()) return;
@@ -33,11 +50,11 @@ void FigureTiles::paintEvent(QPaintEvent*) {
   const Theme& theme = Theme::instance();
   const QFont small = theme.font(Theme::Size::Small), strong = theme.font(Theme::Size::Body, true);
   const QFontMetrics smallMetrics(small), strongMetrics(strong);
-  const double each = static_cast<double>(width()) / static_cast<double>(m_tiles.size());
+  const std::vector<double> edge = edges();
   for (std::size_t i = 0; i < m_tiles.size(); ++i) {
     const FigureTile& tile = m_tiles[i];
-    const double left = static_cast<double>(i) * each;
-    const int room = static_cast<int>(each) - kGap;
+    const double left = edge[i];
+    const int room = static_cast<int>(std::ceil(edge[i + 1] - left)) - kGap;
     const auto line = [&](double y, const QFont& font, const QFontMetrics& metrics, Role role, const QString& text) {
       painter.setFont(font);
       painter.setPen(color(role));
@@ -56,7 +73,8 @@ void FigureTiles::paintEvent(QPaintEvent*) {
 bool FigureTiles::event(QEvent* event) {
   if (event->type() != QEvent::ToolTip || m_tiles.empty()) return QWidget::event(event);
   auto* help = static_cast<QHelpEvent*>(event);
-  const auto i = static_cast<std::size_t>(help->pos().x()) * m_tiles.size() / static_cast<std::size_t>(std::max(1, width()));
+  const std::vector<double> edge = edges();
+  const auto i = static_cast<std::size_t>(std::upper_bound(edge.begin() + 1, edge.end(), help->pos().x()) - edge.begin() - 1);
   if (i < m_tiles.size() && !m_tiles[i].hover.isEmpty()) QToolTip::showText(help->globalPos(), m_tiles[i].hover, this);
   else QToolTip::hideText();
   return true;

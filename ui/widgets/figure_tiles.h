@@ -31,6 +31,8 @@ class FigureTiles : public QWidget {
   bool event(QEvent* event) override;
 
  private:
+  // Where each tile begins, and where the last one ends: as wide as its texts, what is left over shared alike.
+  std::vector<double> edges() const;
   std::vector<FigureTile> m_tiles;
 };
 

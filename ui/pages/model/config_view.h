@@ -1,33 +1,25 @@
 // The configuration as the model's files state it: every key, with a search; the whole of a long value beneath.
 #pragma once
 
-#include <QSortFilterProxyModel>
-#include <QWidget>
-
 #include "ui/models/config_model.h"
+#include "ui/widgets/searched_table.h"
 
-class QLabel;
-class QLineEdit;
 class QPlainTextEdit;
 
 namespace retort::ui {
 
-class TableView;
-
-class ConfigView : public QWidget {
+class ConfigView : public SearchedTable {
   Q_OBJECT
  public:
   explicit ConfigView(QWidget* parent = nullptr);
   void setEntries(std::vector<ConfigEntry> entries);
 
+ protected:
+  QString countText() const override;
+
  private:
-  void refreshCount();
   void showValue(const QModelIndex& index);
   ConfigModel* m_model;
-  QSortFilterProxyModel* m_proxy;
-  TableView* m_table;
-  QLineEdit* m_search;
-  QLabel* m_count;
   QPlainTextEdit* m_value;
 };
 

@@ -2,12 +2,11 @@
 
 #include <QKeyEvent>
 #include <QPainter>
-#include <QToolTip>
 #include <algorithm>
 #include <cmath>
+#include <map>
 
 #include "ui/format.h"
-#include "ui/pages/model/outlier_colors.h"
 #include "ui/theme.h"
 
 namespace retort::ui {
@@ -58,35 +57,13 @@ std::vector<QRectF> squarified(const std::vector<double>& weights, QRectF area) 
   return out;
 }
 
-GraphMap::GraphMap(Selection& selection, QWidget* parent) : QWidget(parent), m_selection(selection) {
-  setFocusPolicy(Qt::StrongFocus);
-  setMouseTracking(true);
-  setMinimumSize(360, 220);
-  setAccessibleName(tr("Map of the graph: weights by the operator that reads them"));
-  connect(&selection, &Selection::changed, this, [this] { update(); });
-  connect(&Theme::instance(), &Theme::changed, this, [this] { update(); });
-}
+GraphMap::GraphMap(Selection& selection, QWidget* parent) : TensorMap(selection, tr("Map of the graph: weights by the operator that reads them"), parent) {}
 
 void GraphMap::setGraph(const LoadedGraphPtr& graph) {
   m_graph = graph;
   m_outliers.clear();
   layOut();
   update();
-}
-
-void GraphMap::setColouring(LayerMap::Colouring colouring) {
-  m_colouring = colouring;
-  update();
-}
-
-void GraphMap::setOutliers(const OutlierMarks& marks) {
-  m_outliers = marks;
-  update();
-}
-
-QColor GraphMap::colorOf(const Cell& cell) const {
-  if (m_colouring == LayerMap::Colouring::Type) return Theme::instance().bitsColor(m_graph->tensors[cell.tensor].bits);
-  return outlierColor(cell.tensor < m_outliers.size() ? static_cast<double>(m_outliers[cell.tensor].farthest) : -1);
 }
 
 void GraphMap::layOut() {
@@ -136,60 +113,15 @@ void GraphMap::layOut() {
     const std::vector<QRectF> cells = squarified(sizes, place);
     for (std::size_t i = 0; i < members.size(); ++i) {
       const double gap = cells[i].width() > 6 && cells[i].height() > 6 ? 1 : 0;
-      if (cells[i].width() * cells[i].height() > 0) m_cells.push_back({members[i], cells[i].adjusted(0, 0, -gap, -gap)});
+      if (cells[i].width() * cells[i].height() > 0) m_cells.push_back({members[i], cells[i].adjusted(0, 0, -gap, -gap), tensors[members[i]].bits, tensors[members[i]].typeName});
     }
   }
   m_others = (small + others).join(QStringLiteral(", "));
 }
 
-int GraphMap::cellAt(const QPointF& position) const {
-  for (std::size_t i = 0; i < m_cells.size(); ++i)
-    if (m_cells[i].area.contains(position)) return static_cast<int>(i);
-  return -1;
-}
-
-int GraphMap::selectedCell() const {
-  if (!m_graph || m_selection.tensor().isEmpty()) return -1;
-  for (std::size_t i = 0; i < m_cells.size(); ++i)
-    if (m_graph->tensors[m_cells[i].tensor].name == m_selection.tensor()) return static_cast<int>(i);
-  return -1;
-}
-
-void GraphMap::choose(int cell) {
-  if (cell < 0) return;
-  const TensorRow& tensor = m_graph->tensors[m_cells[static_cast<std::size_t>(cell)].tensor];
-  setAccessibleDescription(QStringLiteral("%1, %2, %3, %4").arg(tensor.name, tensor.kind, tensor.typeName, bytesQuantity(tensor.bytes).text()));
-  m_selection.setTensor(tensor.name);
-}
-
-void GraphMap::paintLegend(QPainter& painter) const {
-  const QFontMetrics metrics(painter.font());
-  const QRectF line(kGapLarge, height() - 24, width() - 2 * kGapLarge, 20);
-  if (!m_others.isEmpty()) {
-    painter.setPen(color(Role::Muted));
-    const QString words = tr("also: %1").arg(m_others);
-    painter.drawText(line.translated(0, -22), Qt::AlignLeft | Qt::AlignVCenter, metrics.elidedText(words, Qt::ElideRight, static_cast<int>(line.width())));
-  }
-  if (m_colouring == LayerMap::Colouring::Outliers) return paintOutlierLegend(painter, line);
-  std::map<double, std::pair<QString, std::uint64_t>> types;
-  for (const TensorRow& tensor : m_graph->tensors) {
-    auto& [name, bytes] = types[tensor.bits];
-    if (!name.split(QStringLiteral(", ")).contains(tensor.typeName)) name += (name.isEmpty() ? QString() : QStringLiteral(", ")) + tensor.typeName;
-    bytes += tensor.bytes;
-  }
-  double x = line.left();
-  for (const auto& [bits, entry] : types) {
-    painter.setPen(Qt::NoPen);
-    painter.setBrush(Theme::instance().bitsColor(bits));
-    painter.drawRoundedRect(QRectF(x, line.center().y() - 5, 10, 10), 2, 2);
-    const QString text = QStringLiteral("%1 · %2").arg(entry.first, bytesQuantity(entry.second).text());
-    painter.setPen(color(Role::Muted));
-    painter.drawText(QRectF(x + 15, line.top(), metrics.horizontalAdvance(text) + 2, line.height()), Qt::AlignLeft | Qt::AlignVCenter, text);
-    x += 15 + metrics.horizontalAdvance(text) + kGapLarge;
-  }
-  const QString note = tr("area = bytes · colour = type");
-  painter.setPen(color(Role::Faint));
-  if (x + metrics.horizontalAdvance(note) < line.right()) painter.drawText(line, Qt::AlignRight | Qt::AlignVCenter, note);
+QString GraphMap::wordsOf(std::size_t tensor) const {
+  const std::string& node = m_graph->summary.weights[tensor].node;
+  return node.empty() ? QString() : tr("\nread by %1").arg(toQString(node));
 }
 
 void GraphMap::paintEvent(QPaintEvent*) {
@@ -209,49 +141,16 @@ void GraphMap::paintEvent(QPaintEvent*) {
     painter.drawText(text, Qt::AlignLeft | Qt::AlignVCenter, metrics.elidedText(group.label, Qt::ElideRight, static_cast<int>(text.width())));
   }
   // The names that fit; exporters' long ones stay for the tool tip.
-  for (const Cell& cell : m_cells) {
-    if (cell.area.height() < metrics.height() + 8 || cell.area.width() < 48) continue;
-    const QString& name = m_graph->tensors[cell.tensor].name;
-    if (metrics.horizontalAdvance(name) + 8 > cell.area.width()) continue;
-    painter.setPen(qGray(colorOf(cell).rgb()) > 128 ? QColor(0x14, 0x18, 0x1d) : QColor(Qt::white));
-    painter.drawText(cell.area.adjusted(4, 4, -4, -4), Qt::AlignTop | Qt::AlignLeft, name);
+  for (const Cell& cell : m_cells)
+    if (cell.area.height() >= metrics.height() + 8 && cell.area.width() >= 48) paintName(painter, cell, m_graph->tensors[cell.tensor].name);
+  const QRectF line(kGapLarge, height() - 24, width() - 2 * kGapLarge, 20);
+  if (!m_others.isEmpty()) {
+    painter.setPen(color(Role::Muted));
+    const QString words = tr("also: %1").arg(m_others);
+    painter.drawText(line.translated(0, -22), Qt::AlignLeft | Qt::AlignVCenter, metrics.elidedText(words, Qt::ElideRight, static_cast<int>(line.width())));
   }
-  paintLegend(painter);
-  const auto outline = [&](int cell, Role role, double width) {
-    if (cell < 0) return;
-    painter.setBrush(Qt::NoBrush);
-    painter.setPen(QPen(color(role), width));
-    painter.drawRect(m_cells[static_cast<std::size_t>(cell)].area.adjusted(-1, -1, 1, 1));
-  };
-  outline(m_hover, Role::Muted, 1);
-  outline(selectedCell(), Role::Text, 2);
-  if (!hasFocus()) return;
-  painter.setPen(color(Role::Accent));
-  painter.setBrush(Qt::NoBrush);
-  painter.drawRoundedRect(QRectF(rect()).adjusted(0.5, 0.5, -0.5, -0.5), kRadius, kRadius);
-}
-
-void GraphMap::resizeEvent(QResizeEvent*) { layOut(); }
-
-void GraphMap::mousePressEvent(QMouseEvent* event) { choose(cellAt(event->position())); }
-
-void GraphMap::mouseMoveEvent(QMouseEvent* event) {
-  const int cell = cellAt(event->position());
-  if (cell == m_hover) return;
-  m_hover = cell;
-  update();
-  if (cell < 0) return QToolTip::hideText();
-  const std::size_t at = m_cells[static_cast<std::size_t>(cell)].tensor;
-  const TensorRow& tensor = m_graph->tensors[at];
-  QString words = QStringLiteral("%1\n%2 · %3 · %4").arg(tensor.name, tensor.shape, tensor.typeName, bytesQuantity(tensor.bytes).text());
-  if (const std::string& node = m_graph->summary.weights[at].node; !node.empty()) words += tr("\nread by %1").arg(toQString(node));
-  if (at < m_outliers.size()) words += outlierWords(m_outliers[at]);
-  QToolTip::showText(event->globalPosition().toPoint(), words, this);
-}
-
-void GraphMap::leaveEvent(QEvent*) {
-  m_hover = -1;
-  update();
+  paintLegend(painter, line);
+  paintMarks(painter);
 }
 
 // Arrows go through the weights from the largest to the smallest of each kind, kind after kind.

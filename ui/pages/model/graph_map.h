@@ -2,60 +2,38 @@
 // largest kinds first. Kinds without weights stand beneath as counts. Choosing a rectangle chooses its tensor.
 #pragma once
 
-#include <QWidget>
 #include <vector>
 
-#include "ui/pages/model/layer_map.h"
-#include "ui/services/model_service.h"
-#include "ui/services/selection.h"
+#include "ui/pages/model/tensor_map.h"
 
 namespace retort::ui {
 
 // Cuts `area` into rectangles in proportion to `weights` (all above 0, falling), as square as may be (squarified treemap).
 std::vector<QRectF> squarified(const std::vector<double>& weights, QRectF area);
 
-class GraphMap : public QWidget {
+class GraphMap : public TensorMap {
   Q_OBJECT
  public:
   explicit GraphMap(Selection& selection, QWidget* parent = nullptr);
   void setGraph(const LoadedGraphPtr& graph);
-  void setColouring(LayerMap::Colouring colouring);
-  void setOutliers(const OutlierMarks& marks);
-  QSize sizeHint() const override { return {640, 360}; }
 
  protected:
+  const std::vector<TensorRow>& tensors() const override { return m_graph->tensors; }   // there are no cells without a graph
+  void layOut() override;
+  QString wordsOf(std::size_t tensor) const override;
   void paintEvent(QPaintEvent* event) override;
-  void resizeEvent(QResizeEvent* event) override;
-  void mousePressEvent(QMouseEvent* event) override;
-  void mouseMoveEvent(QMouseEvent* event) override;
-  void leaveEvent(QEvent* event) override;
   void keyPressEvent(QKeyEvent* event) override;
 
  private:
-  struct Cell {
-    std::size_t tensor;
-    QRectF area;
-  };
   struct Group {
     QString label;
     QRectF area;
     bool refused = false;
   };
-  void layOut();
-  int cellAt(const QPointF& position) const;
-  int selectedCell() const;
-  void choose(int cell);
-  QColor colorOf(const Cell& cell) const;
-  void paintLegend(QPainter& painter) const;
 
-  Selection& m_selection;
   LoadedGraphPtr m_graph;
-  std::vector<Cell> m_cells;
   std::vector<Group> m_groups;
   QString m_others;              // kinds without weights, or too small for a name
-  OutlierMarks m_outliers;
-  LayerMap::Colouring m_colouring = LayerMap::Colouring::Type;
-  int m_hover = -1;
 };
 
 }  // namespace retort::ui

@@ -2,13 +2,10 @@
 
 #include <QKeyEvent>
 #include <QPainter>
-#include <QToolTip>
 #include <algorithm>
 #include <cmath>
-#include <set>
 
 #include "ui/format.h"
-#include "ui/pages/model/outlier_colors.h"
 #include "ui/theme.h"
 
 namespace retort::ui {
@@ -35,35 +32,13 @@ std::vector<double> shares(const std::vector<double>& weights, double total) {
 
 }  // namespace
 
-LayerMap::LayerMap(Selection& selection, QWidget* parent) : QWidget(parent), m_selection(selection) {
-  setFocusPolicy(Qt::StrongFocus);
-  setMouseTracking(true);
-  setMinimumSize(360, 220);
-  setAccessibleName(tr("Map of the model: layers by kinds of tensors"));
-  connect(&selection, &Selection::changed, this, [this] { update(); });
-  connect(&Theme::instance(), &Theme::changed, this, [this] { update(); });
-}
+LayerMap::LayerMap(Selection& selection, QWidget* parent) : TensorMap(selection, tr("Map of the model: layers by kinds of tensors"), parent) {}
 
 void LayerMap::setTensors(std::vector<TensorRow> tensors, std::map<std::string, std::string> types) {
   m_tensors = std::move(tensors);
   m_types = std::move(types);
   layOut();
   update();
-}
-
-void LayerMap::setColouring(Colouring colouring) {
-  m_colouring = colouring;
-  update();
-}
-
-void LayerMap::setOutliers(const OutlierMarks& marks) {
-  m_outliers = marks;
-  update();
-}
-
-QColor LayerMap::colorOf(const Cell& cell) const {
-  if (m_colouring == Colouring::Type) return Theme::instance().bitsColor(cell.bits);
-  return cell.tensor < m_outliers.size() ? outlierColor(m_outliers[cell.tensor].farthest) : outlierColor(-1);
 }
 
 void LayerMap::layOut() {
@@ -128,7 +103,7 @@ void LayerMap::layOut() {
     const auto [top, height] = rows[tensor.kind];
     const double gap = width > 6 && height > 6 ? 1 : 0.5;
     const int row = static_cast<int>(std::find(kinds.begin(), kinds.end(), tensor.kind) - kinds.begin());
-    m_cells.push_back({i, QRectF(left, top, width - gap, height - gap), tensor.layer, row, 0, {}});
+    m_cells.push_back({i, QRectF(left, top, width - gap, height - gap), 0, {}, tensor.layer, row});
   }
   layOutSide(after, QRectF(area.right() - afterWidth, area.top(), afterWidth, area.height()), 1 << 20);
   for (Cell& cell : m_cells) {
@@ -145,28 +120,9 @@ void LayerMap::layOutSide(const std::vector<std::size_t>& tensors, QRectF area, 
   for (const std::size_t i : tensors) weights.push_back(static_cast<double>(m_tensors[i].bytes));
   const std::vector<double> heights = shares(weights, area.height());
   for (std::size_t k = 0; k < tensors.size(); ++k) {
-    m_cells.push_back({tensors[k], QRectF(area.left(), area.top(), area.width(), std::max(1.0, heights[k] - 1)), column, static_cast<int>(k), 0, {}});
+    m_cells.push_back({tensors[k], QRectF(area.left(), area.top(), area.width(), std::max(1.0, heights[k] - 1)), 0, {}, column, static_cast<int>(k)});
     area.setTop(area.top() + heights[k]);
   }
-}
-
-int LayerMap::cellAt(const QPointF& position) const {
-  for (std::size_t i = 0; i < m_cells.size(); ++i)
-    if (m_cells[i].area.contains(position)) return static_cast<int>(i);
-  return -1;
-}
-
-int LayerMap::selectedCell() const {
-  for (std::size_t i = 0; i < m_cells.size(); ++i)
-    if (m_tensors[m_cells[i].tensor].name == m_selection.tensor()) return static_cast<int>(i);
-  return -1;
-}
-
-void LayerMap::choose(int cell) {
-  if (cell < 0) return;
-  const TensorRow& tensor = m_tensors[m_cells[static_cast<std::size_t>(cell)].tensor];
-  setAccessibleDescription(QStringLiteral("%1, %2, %3").arg(tensor.name, m_cells[static_cast<std::size_t>(cell)].type, bytesQuantity(tensor.bytes).text()));
-  m_selection.setTensor(tensor.name);
 }
 
 void LayerMap::paintLabels(QPainter& painter) const {
@@ -192,89 +148,16 @@ void LayerMap::paintLabels(QPainter& painter) const {
   }
 }
 
-void LayerMap::paintLegend(QPainter& painter) const {
-  if (m_colouring == Colouring::Outliers) return paintOutlierLegend(painter, QRectF(kLeft, height() - 32, width() - kLeft - kGapLarge, 20));
-  const Theme& theme = Theme::instance();
-  std::map<double, std::pair<QString, double>> types;   // by bits: name, bytes
-  for (const Cell& cell : m_cells) {
-    auto& entry = types[cell.bits];
-    entry.first = cell.type;
-    entry.second += static_cast<double>(m_tensors[cell.tensor].bytes);
-  }
-  painter.setFont(theme.font(Theme::Size::Small));
-  const QFontMetrics metrics(painter.font());
-  double x = kLeft;
-  const double y = height() - 22;
-  for (const auto& [bits, entry] : types) {
-    const QString text = QStringLiteral("%1 · %2").arg(entry.first, bytesQuantity(static_cast<std::uint64_t>(entry.second)).text());
-    painter.setPen(Qt::NoPen);
-    painter.setBrush(theme.bitsColor(bits));
-    painter.drawRoundedRect(QRectF(x, y - 5, 10, 10), 2, 2);
-    painter.setPen(color(Role::Muted));
-    painter.drawText(QPointF(x + 15, y + metrics.ascent() / 2.0 - 1), text);
-    x += 15 + metrics.horizontalAdvance(text) + kGapLarge;
-  }
-  const QString note = tr("area = bytes · colour = type");
-  painter.setPen(color(Role::Faint));
-  if (x + metrics.horizontalAdvance(note) < width() - kGapLarge)
-    painter.drawText(QPointF(width() - kGapLarge - metrics.horizontalAdvance(note), y + metrics.ascent() / 2.0 - 1), note);
-}
-
 void LayerMap::paintEvent(QPaintEvent*) {
   QPainter painter(this);
-  const Theme& theme = Theme::instance();
   for (const Cell& cell : m_cells) painter.fillRect(cell.area, colorOf(cell));
   painter.setRenderHint(QPainter::Antialiasing);
-  const QFont font = theme.font(Theme::Size::Small);
-  painter.setFont(font);
-  for (const Cell& cell : m_cells) {
-    const QString kind = m_tensors[cell.tensor].kind;
-    if (m_tensors[cell.tensor].layer >= 0 || cell.area.height() < 20) continue;
-    if (cell.area.width() > QFontMetrics(font).horizontalAdvance(kind) + 8) {
-      painter.setPen(qGray(colorOf(cell).rgb()) > 128 ? QColor(0x14, 0x18, 0x1d) : QColor(Qt::white));
-      painter.drawText(cell.area.adjusted(4, 4, -4, -4), Qt::AlignTop | Qt::AlignLeft, kind);
-    }
-  }
+  painter.setFont(Theme::instance().font(Theme::Size::Small));
+  for (const Cell& cell : m_cells)
+    if (m_tensors[cell.tensor].layer < 0 && cell.area.height() >= 20) paintName(painter, cell, m_tensors[cell.tensor].kind);
   paintLabels(painter);
-  paintLegend(painter);
-  const auto outline = [&](int cell, Role role, double width) {
-    if (cell < 0) return;
-    painter.setBrush(Qt::NoBrush);
-    painter.setPen(QPen(color(role), width));
-    painter.drawRect(m_cells[static_cast<std::size_t>(cell)].area.adjusted(-1, -1, 1, 1));
-  };
-  outline(m_hover, Role::Muted, 1);
-  outline(selectedCell(), Role::Text, 2);
-  if (hasFocus()) {
-    painter.setPen(color(Role::Accent));
-    painter.setBrush(Qt::NoBrush);
-    painter.drawRoundedRect(QRectF(rect()).adjusted(0.5, 0.5, -0.5, -0.5), kRadius, kRadius);
-  }
-}
-
-void LayerMap::resizeEvent(QResizeEvent*) { layOut(); }
-
-void LayerMap::mousePressEvent(QMouseEvent* event) { choose(cellAt(event->position())); }
-
-void LayerMap::mouseMoveEvent(QMouseEvent* event) {
-  const int cell = cellAt(event->position());
-  if (cell == m_hover) return;
-  m_hover = cell;
-  update();
-  if (cell < 0) {
-    QToolTip::hideText();
-    return;
-  }
-  const Cell& c = m_cells[static_cast<std::size_t>(cell)];
-  const TensorRow& tensor = m_tensors[c.tensor];
-  QString words = QStringLiteral("%1\n%2 · %3 · %4").arg(tensor.name, tensor.shape, c.type, bytesQuantity(tensor.bytes).text());
-  if (c.tensor < m_outliers.size()) words += outlierWords(m_outliers[c.tensor]);
-  QToolTip::showText(event->globalPosition().toPoint(), words, this);
-}
-
-void LayerMap::leaveEvent(QEvent*) {
-  m_hover = -1;
-  update();
+  paintLegend(painter, QRectF(kLeft, height() - 32, width() - kLeft - kGapLarge, 20));
+  paintMarks(painter);
 }
 
 void LayerMap::keyPressEvent(QKeyEvent* event) {

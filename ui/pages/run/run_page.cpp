@@ -112,8 +112,12 @@ std::vector<RunRow> rows_of(const StudySnapshot& study) {
       rows.push_back(row_of(candidate, --id, step_of(set) + set.name, done,
                             done ? RunPage::tr("measured in %1").arg(secondsQuantity(found->second.seconds).text()).toStdString() : std::string()));
     }
-    rows.push_back(row_of(candidate, --id, RunPage::tr("speed and memory").toStdString(), candidate.bench.has_value(),
-                          candidate.bench ? RunPage::tr("over %n token(s)", nullptr, static_cast<int>(candidate.bench->token_seconds.size())).toStdString() : std::string()));
+    QString measured;
+    if (candidate.bench) {
+      const int times = static_cast<int>(candidate.bench->token_seconds.size());
+      measured = candidate.bench->encoder() ? RunPage::tr("measured over %n text(s)", nullptr, times) : RunPage::tr("measured over %n token(s)", nullptr, times);
+    }
+    rows.push_back(row_of(candidate, --id, RunPage::tr("speed and memory").toStdString(), candidate.bench.has_value(), measured.toStdString()));
   }
   return rows;
 }
@@ -142,7 +146,7 @@ RunPage::RunPage(Services& services, QWidget* parent) : Page(services, parent) {
   m_table->setAcceptDrops(true);
   m_table->setDragDropMode(QAbstractItemView::InternalMove);
   m_table->setDragDropOverwriteMode(true);
-  m_table->setWidths({176, 166, 0, 106, 66, 80, 60});
+  m_table->setWidths({150, 188, 0, 100, 60, 72, 60});
   m_table->verticalHeader()->setDefaultSectionSize(kRowHeight - 4);
   m_table->verticalHeader()->setMinimumSectionSize(kRowHeight - 4);
   column->addWidget(m_table, 3);
@@ -306,7 +310,7 @@ QWidget* RunPage::buildStore() {
   row->addWidget(makeHeading(tr("Tensor store")));
   row->addSpacing(kGapLarge);
   m_store = new FactGrid(nullptr, FactGrid::Values::BesideNames);
-  row->addWidget(m_store, 1);
+  row->addWidget(m_store, 1, Qt::AlignVCenter);
   m_clean = makeButton(tr("Clean up"), QStringLiteral("trash"));
   m_clean->setToolTip(tr("Removes the tensors that no study needs"));
   row->addWidget(m_clean);

@@ -128,7 +128,7 @@ void TryColumn::end(const GenerateResult& result) {
 
 void TryColumn::fail(const Failure& failure) {
   m_hidden = false;
-  m_rate->setText(failure.text + QLatin1Char(' ') + failure.remedy);
+  m_rate->setText(failure.sentences());
   setTone(m_rate, Tone::Bad);
   showTexts();
 }
