@@ -245,9 +245,9 @@ void DistillCard::showPrediction(const Result<distill::StudentPrediction>& predi
   }
   const distill::StudentPrediction& p = *prediction;
   std::vector<FigureTile> tiles;
-  tiles.push_back({tr("Parameters"), countQuantity(static_cast<double>(p.parameters)), m_teacher ? tr("%1 of %2").arg(partOf(static_cast<double>(p.parameters), static_cast<double>(m_teacher->parameters)), countQuantity(static_cast<double>(m_teacher->parameters)).text()) : QString(), tr("Of the student, before any training"), Tone::Normal});
+  tiles.push_back({tr("Parameters"), countQuantity(static_cast<double>(p.parameters)), m_teacher ? tr("of %1").arg(countQuantity(static_cast<double>(m_teacher->parameters)).text()) : QString(), m_teacher ? tr("Of the student, before any training: %1 of the teacher's").arg(partOf(static_cast<double>(p.parameters), static_cast<double>(m_teacher->parameters))) : tr("Of the student, before any training"), Tone::Normal});
   tiles.push_back({tr("File"), bytesQuantity(p.bytes), tr("memory %1").arg(bytesQuantity(p.memory).text()), tr("Bytes after the last stage; memory of a run at the study's context"), Tone::Normal});
-  tiles.push_back({tr("Speed"), rateQuantity(p.tokens_per_second, tr("tok")), tr("an answer %1").arg(secondsQuantity(p.latency_seconds).text()), tr("Of inference on this machine, from its measured rates: reading text; an answer is one text of a classifier, one token of a language model"), Tone::Normal});
+  tiles.push_back({tr("Speed"), rateQuantity(p.tokens_per_second, tr("tok")), tr("answer %1").arg(secondsQuantity(p.latency_seconds).text()), tr("Of inference on this machine, from its measured rates: reading text; an answer is one text of a classifier, one token of a language model"), Tone::Normal});
   tiles.push_back({tr("Training"), secondsQuantity(p.training_seconds), tr("memory %1").arg(bytesQuantity(p.training_memory).text()), tr("%1 a step on this machine").arg(secondsQuantity(p.seconds_per_step).text()) + (m_recipe.teachers.empty() ? QString() : tr("; further teachers come on top")), Tone::Normal});
   m_figures->setTiles(std::move(tiles));
 }

@@ -146,7 +146,7 @@ RunPage::RunPage(Services& services, QWidget* parent) : Page(services, parent) {
   m_table->setAcceptDrops(true);
   m_table->setDragDropMode(QAbstractItemView::InternalMove);
   m_table->setDragDropOverwriteMode(true);
-  m_table->setWidths({150, 188, 0, 100, 60, 72, 60});
+  m_table->setWidths({150, 176, 0, 92, 56, 72, 60});
   m_table->verticalHeader()->setDefaultSectionSize(kRowHeight - 4);
   m_table->verticalHeader()->setMinimumSectionSize(kRowHeight - 4);
   column->addWidget(m_table, 3);
