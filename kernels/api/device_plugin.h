@@ -221,7 +221,7 @@ typedef struct retort_plan {
   int64_t arena_floats;        /* per row */
   int64_t widest_input;        /* columns of the widest linear */
   int64_t expert_floats;       /* per row: room for one expert's gathered rows and results, without work of the kernels */
-  int32_t q8_activations;      /* 1: rounding activations to 8 bits is allowed for packed weights; 0: f32 or f16 only */
+  int32_t q8_activations;      /* 1: activations may be rounded, to 8 bits at most; 0: f32, or what comes to the same (two f16) */
 
   int32_t step_count, head_step_count, linear_count, weight_count, rope_count;
   const retort_step* steps;

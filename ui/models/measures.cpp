@@ -58,7 +58,7 @@ const std::vector<Measure>& measures() {
   return all;
 }
 
-const Measure& measure(const QString& id) {
+const Measure& measure(QStringView id) {
   const auto& all = measures();
   const auto found = std::find_if(all.begin(), all.end(), [&](const Measure& m) { return m.id == id; });
   return found == all.end() ? all.front() : *found;

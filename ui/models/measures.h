@@ -25,7 +25,7 @@ struct Measure {
 };
 
 const std::vector<Measure>& measures();
-const Measure& measure(const QString& id);
+const Measure& measure(QStringView id);
 
 // "0.0341 ± 0.0012", in shown units; an en dash when there is none.
 QString measureText(const Measure& measure, const CandidateInfo& candidate);
