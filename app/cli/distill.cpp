@@ -12,7 +12,6 @@
 #include "core/base/files.h"
 #include "core/distill/distill.h"
 #include "core/distill/predict.h"
-#include "core/study/student.h"
 
 namespace retort::cli {
 namespace {

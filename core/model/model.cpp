@@ -1,4 +1,3 @@
-#include "core/formats/shape.h"
 #include "core/model/model.h"
 
 #include <algorithm>

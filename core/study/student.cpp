@@ -113,7 +113,6 @@ std::vector<fs::path> named_texts(const distill::DistillRecipe& recipe) {
   return texts;
 }
 
-
 Digest student_digest(const StudyDocument& document, const Recipe& recipe) {
   DigestBuilder builder;
   builder.text("student 1");

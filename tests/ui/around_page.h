@@ -2,6 +2,7 @@
 #pragma once
 
 #include <QWidget>
+#include <memory>
 
 #include "synthetic_study.h"
 #include "ui/actions.h"
@@ -23,6 +24,15 @@ struct Around {
   ui::ActionRegistry actions{&window};
   ui::Services services{study, model, selection, actions};
   Around() { study.openStudy(QStringLiteral("/tmp/classifier.retort")); }
+  // A page on the study, once that has come.
+  template <class P>
+  std::unique_ptr<P> shown(int width, int height) {
+    auto page = std::make_unique<P>(services, nullptr);
+    page->resize(width, height);
+    page->show();
+    page->setSnapshot(study.snapshot());
+    return page;
+  }
 };
 
 }  // namespace retort::test

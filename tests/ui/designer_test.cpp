@@ -350,10 +350,8 @@ class DesignerTest : public QObject {
   void presetsStandInTheirGroups() {
     test::Around around;
     QTRY_VERIFY(around.study.snapshot());
-    RecipesPage page(around.services, nullptr);
-    page.resize(900, 700);
-    page.show();
-    page.setSnapshot(around.study.snapshot());
+    const auto shown = around.shown<RecipesPage>(900, 700);
+    RecipesPage& page = *shown;
     QStringList headings;
     for (const TableView* table : page.findChildren<TableView*>())
       for (int row = 0; row < table->model()->rowCount(); ++row) {

@@ -46,10 +46,8 @@ class StudentsTest : public QObject {
   void theRunShowsItsCurve() {
     test::Around around;
     QTRY_VERIFY(around.study.snapshot());
-    RunPage page(around.services, nullptr);
-    page.resize(900, 700);
-    page.show();
-    page.setSnapshot(around.study.snapshot());
+    const auto shown = around.shown<RunPage>(900, 700);
+    RunPage& page = *shown;
     auto* chart = page.findChild<CurveChart*>();
     QVERIFY(chart);
     QTRY_VERIFY(chart->isVisible());
@@ -109,10 +107,8 @@ class StudentsTest : public QObject {
   void aClassifierShowsWhatItHas() {
     test::Around around;
     QTRY_VERIFY(around.study.snapshot());
-    ComparePage page(around.services, nullptr);
-    page.resize(1000, 760);
-    page.show();
-    page.setSnapshot(around.study.snapshot());
+    const auto shown = around.shown<ComparePage>(1000, 760);
+    ComparePage& page = *shown;
     QTRY_VERIFY(page.isSettled());
     auto* table = page.findChild<QTableView*>(QStringLiteral("candidates"));
     QStringList titles;
